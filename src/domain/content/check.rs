@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::props;
-use super::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError, position};
+use serde_json::Value;
+
+use super::props::{self, Props};
+use super::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError, has_placeholders, position};
 use crate::domain::channel::ChannelKind;
+use crate::domain::people::contact::{Attributes, FieldError};
 use crate::domain::shown::shown;
 
 /// How many valid names an error lists.
@@ -55,6 +58,32 @@ pub fn check_for_preview(
             compiled.try_out().map(|()| (compiled.with_subject_rule(SubjectRule::of(channel)), unknown))
         })
         .map_err(|error| problems_of(&error))
+}
+
+/// Checks the values that a campaign brings to its content. They are printed as they are.
+///
+/// # Errors
+/// What is wrong; each field is a JSON pointer.
+pub fn check_props(values: Attributes) -> Result<Props, Vec<FieldError>> {
+    let props = Props::new(values)?;
+    let refused = |name: &String| {
+        let reason =
+            "has what looks like a placeholder, and values are printed as they are: write the words into the content";
+        FieldError::new(format!("/props/{name}"), "props_invalid", reason)
+    };
+    let found = props.values().iter().filter(|(_, value)| has_words_to_fill(value));
+    let errors: Vec<FieldError> = found.map(|(name, _)| refused(name)).collect();
+    if errors.is_empty() { Ok(props) } else { Err(errors) }
+}
+
+/// Whether a value has a text in it that somebody may have meant to be filled in.
+fn has_words_to_fill(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => has_placeholders(text),
+        Value::Array(all) => all.iter().any(has_words_to_fill),
+        Value::Object(all) => all.values().any(has_words_to_fill),
+    }
 }
 
 /// What a channel asks of content, before its placeholders are looked at.
@@ -215,5 +244,17 @@ mod tests {
         assert_eq!(codes(ChannelKind::Email, &content), wrong);
         let (_, unknown) = check_for_preview(ChannelKind::Email, &content, &BTreeSet::new()).unwrap();
         assert_eq!(unknown, ["nobody".to_owned(), "no_one".to_owned()].into());
+    }
+
+    #[test]
+    fn a_value_of_a_campaign_with_a_placeholder_is_refused() {
+        let props = |text: &str| {
+            let values = serde_json::from_value(serde_json::json!({ "a": { "b": [text] } })).unwrap();
+            check_props(values).err().map(|errors| errors[0].field.clone())
+        };
+        for text in ["Dear {first_name}", "*|FNAME|*", "{{ city }}", "[First Name]"] {
+            assert_eq!(props(text).as_deref(), Some("/props/a"), "{text}");
+        }
+        assert_eq!(props("20 % off: {1, 2} [here] $5"), None);
     }
 }

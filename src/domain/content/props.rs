@@ -180,6 +180,12 @@ mod tests {
             assert_eq!(unknown[0].line, 2, "{text}");
             assert!(valid.contains(&"campaign.props.code".to_owned()));
         }
+        // Nor is it the attribute of a contact.
+        let theirs = &known | &BTreeSet::from(["campaign".to_owned()]);
+        for text in ["{campaign.props.cod}", "{% if campaign.props.cod %}x{% endif %}", "{campaign.props}"] {
+            assert!(compile(text, &theirs).is_err(), "{text}");
+        }
+        assert!(compile("{contact.campaign.props.cod}", &theirs).is_ok());
         // A template is for any campaign.
         assert!(compile("{campaign.props.cod} {{ campaign.props.other.x }}", &any()).is_ok());
         assert!(compile("{contact.campaign.props.cod}", &any()).is_err());

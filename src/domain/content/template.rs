@@ -48,7 +48,7 @@ use self::print::Printer;
 pub use self::provided::{Provided, ProvidedName};
 use self::scan::{Role, Token};
 pub use self::subject_rule::SubjectRule;
-pub use self::suspects::Suspect;
+pub use self::suspects::{Suspect, has_placeholders};
 use self::tracked::{Mark, TrackedHtml};
 use super::message::Message;
 use crate::domain::people::contact::Profile;

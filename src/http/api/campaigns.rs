@@ -30,6 +30,7 @@ pub(in crate::http) use self::bodies::{Campaign, CampaignInput, CampaignPatch, P
 pub(in crate::http) use self::filter::CampaignFilter;
 use self::filter::CampaignParams;
 use crate::domain::access::limit::Limit;
+use crate::domain::content::check::check_props;
 use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
 use crate::domain::content::props::Props;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
@@ -84,7 +85,7 @@ fn check_retry_for(retry_for: Option<Span>) -> Result<(), ApiError> {
 
 /// Values of a campaign's own.
 fn props(values: Attributes) -> Result<Props, ApiError> {
-    Props::new(values).map_err(|errors| ApiError::Invalid(errors.into_iter().map(FieldProblem::from).collect()))
+    check_props(values).map_err(|errors| ApiError::Invalid(errors.into_iter().map(FieldProblem::from).collect()))
 }
 
 /// Creates a campaign: a draft, or one that is scheduled or launched at once, which must be ready to be sent.

@@ -97,8 +97,12 @@ impl<'k> Names<'k> {
 
     /// What `path` (`first_name`, `contact.first_name`, `address.city`) means, if it is valid.
     pub(super) fn resolve(&self, path: &str) -> Option<Lookup> {
-        if let Some(lookup) = path.strip_prefix(props::PREFIX).and_then(|rest| self.prop(rest)) {
-            return Some(lookup);
+        // Never an attribute that happens to be called `campaign`: a value that the campaign lacks would be empty for everybody else.
+        if let Some(rest) = path.strip_prefix(props::PREFIX) {
+            return self.prop(rest);
+        }
+        if path == props::PREFIX.trim_end_matches('.') {
+            return None;
         }
         if let Some(name) = path.strip_prefix(ATTRIBUTES).and_then(|rest| rest.strip_prefix('.'))
             && self.has_attributes()

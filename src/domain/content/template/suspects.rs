@@ -75,6 +75,16 @@ impl Content {
     }
 }
 
+/// Whether a text that is printed as it is has a placeholder in it, or what looks like one.
+#[must_use]
+pub fn has_placeholders(text: &str) -> bool {
+    let known = BTreeSet::new();
+    let names = Names::new(&known);
+    let content = Content { text: text.to_owned(), ..Content::default() };
+    let is_text = |token: &Token<'_>| matches!(token, Token::Text(_) | Token::Literal(_));
+    !scan::tokens(text, &names).iter().all(|(_, token)| is_text(token)) || !find(&content, &names).is_empty()
+}
+
 fn find(content: &Content, names: &Names<'_>) -> Vec<Suspect> {
     let parts = [
         (Part::Subject, Some(&content.subject)),
@@ -135,7 +145,13 @@ struct Reader<'r, 's> {
 }
 
 impl Reader<'_, '_> {
+    /// What is found, without what the author has named as literal.
     fn read(&self) -> Vec<Found> {
+        let literal = merged(self.names.literal_in(self.source));
+        let is_open = |found: &Found| {
+            let first = literal.partition_point(|range| range.end <= found.range.start);
+            literal.get(first).is_none_or(|range| range.start >= found.range.end)
+        };
         let mut all: Vec<Found> = Vec::new();
         let mut from = 0;
         let mut open = 0_usize;
@@ -149,20 +165,22 @@ impl Reader<'_, '_> {
                 Token::Code(text) => {
                     let range = start..start + text.floor_char_boundary(LONGEST);
                     let found = code::find(text, self.names).or_else(|| self.in_literals(text));
-                    all.extend(found.map(|(taken_for, instead)| Found { range, taken_for, instead }));
+                    let found = found.map(|(taken_for, instead)| Found { range, taken_for, instead });
+                    all.extend(found.filter(is_open));
                 }
                 Token::Field { name, fallback } => {
                     let fallback = || fallback.and_then(|text| code::fallback(name, text, self.names));
                     let found = code::keyword(name, self.names).or_else(fallback);
                     let found = found.or_else(|| fallback_text(token).and_then(|text| self.inside(text)));
-                    all.extend(found.map(|(taken_for, instead)| {
+                    let found = found.map(|(taken_for, instead)| {
                         let end = self.ahead(start).rfind('}').map_or(start, |end| start + end + 1);
                         let end = self
                             .tokens
                             .get(self.tokens.partition_point(|(at, _)| *at <= start))
                             .map_or(end, |(at, _)| end.min(*at));
                         Found { range: start..end, taken_for, instead }
-                    }));
+                    });
+                    all.extend(found.filter(is_open));
                 }
                 Token::Text(text) => {
                     for (offset, c) in text.char_indices() {
@@ -171,7 +189,7 @@ impl Reader<'_, '_> {
                             continue;
                         }
                         if surroundings::is_in(&self.quiet, at) {
-                            all.extend(foreign::in_code(self, at));
+                            all.extend(foreign::in_code(self, at).filter(is_open));
                             continue;
                         }
                         let found = match c {
@@ -179,6 +197,7 @@ impl Reader<'_, '_> {
                             _ if !is_sign(c) => greeting::find(self, at),
                             _ => self.at(at),
                         };
+                        let found = found.filter(is_open);
                         match (&found, c) {
                             (Some(found), _) => from = found.range.end,
                             (None, '{') => open += 1,
@@ -265,6 +284,18 @@ impl Reader<'_, '_> {
     fn found(&self, range: Range<usize>, taken_for: &'static str, inner: &str) -> Found {
         Found { range, taken_for, instead: guess(inner, self.names) }
     }
+}
+
+/// Ranges in order, those that touch as one.
+fn merged(ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
 }
 
 /// What a field says to those who have no value.

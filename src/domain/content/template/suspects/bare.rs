@@ -46,7 +46,11 @@ fn without_sign(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let is_longer =
         after.trim_start_matches(['_', '-']).starts_with(char::is_alphanumeric) && after.starts_with(is_part);
-    let is_meant = !before.ends_with(is_part) && !is_longer && (!reader.in_url(at) || before.ends_with('='));
+    // `FIRST_NAME=Ann` sets a variable.
+    let is_meant = !before.ends_with(is_part)
+        && !is_longer
+        && !after.starts_with('=')
+        && (!reader.in_url(at) || before.ends_with('='));
     is_meant.then(|| reader.found(at..at + word.len(), "the name of a field in capitals", word))
 }
 

@@ -360,12 +360,22 @@ fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
 /// `(insert first name here)`. Other notes stand in parentheses beside the fields of forms.
 fn note_to_insert(place: &Place<'_, '_, '_>) -> bool {
     let lower = place.inner.trim().to_lowercase();
-    (lower.starts_with("insert ") || lower.starts_with("please insert ")) && is_note(place.inner.trim())
+    let inner = place.inner.trim();
+    let is_insert = lower.starts_with("insert ") || lower.starts_with("please insert ");
+    (is_insert && is_note(inner)) || (inner.starts_with(char::is_uppercase) && is_blank(inner))
+}
+
+/// `field:first_name`.
+fn is_shortcode(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(kind, name)| {
+        matches!(kind, "field" | "merge" | "var" | "contact" | "user" | "customer" | "person") && is_word(name)
+    })
 }
 
 /// What is named in brackets: `first_name` of `contact.first_name`, `FirstName|there` and `Recipient's first_name here`.
 fn the_name(text: &str) -> &str {
-    let name = text.split(['|', ',']).next().unwrap_or_default().trim();
+    let name = text.split(['|', ',']).next().unwrap_or_default();
+    let name = name.split(" default=").next().and_then(|name| name.split(" fallback=").next()).unwrap_or(name).trim();
     let name = name.rsplit("'s ").next().and_then(|name| name.rsplit("\u{2019}s ").next()).unwrap_or(name);
     let name = name.strip_suffix(" here").or_else(|| name.strip_suffix(" HERE")).unwrap_or(name);
     match name.rsplit_once('.') {
@@ -416,7 +426,11 @@ fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         return OF_PHPLIST.contains(&plain);
     }
     let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
-    if OF_SENDY.contains(&plain.replace(' ', "_").to_lowercase().as_str()) || is_note(plain) || is_blank(plain) {
+    if OF_SENDY.contains(&plain.replace(' ', "_").to_lowercase().as_str())
+        || is_note(plain)
+        || is_blank(plain)
+        || is_shortcode(plain)
+    {
         return true;
     }
     // `[Email] course` is the label of a headline.

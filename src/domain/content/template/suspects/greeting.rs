@@ -14,9 +14,17 @@ const GREETINGS: &[&str] = &[
     "morning",
     "afternoon",
     "evening",
+    "thanks",
+    "you",
+    "congratulations",
+    "birthday",
     "mr",
     "mrs",
     "ms",
+    "miss",
+    "mx",
+    "dr",
+    "prof",
     "hallo",
     "liebe",
     "lieber",
@@ -24,9 +32,7 @@ const GREETINGS: &[&str] = &[
     "geehrter",
     "moin",
     "servus",
-    "tag",
-    "morgen",
-    "abend",
+    "grüezi",
     "herr",
     "herrn",
     "frau",
@@ -42,12 +48,25 @@ const GREETINGS: &[&str] = &[
     "querida",
     "estimado",
     "estimada",
+    "señor",
+    "señora",
+    "sr",
+    "sra",
     "ciao",
     "caro",
+    "cara",
     "gentile",
+    "buongiorno",
+    "buonasera",
     "olá",
     "prezado",
+    "prezada",
     "beste",
+    "geachte",
+    "goedemorgen",
+    "goedemiddag",
+    "heer",
+    "mevrouw",
     "hoi",
     "hej",
     "hei",
@@ -55,19 +74,51 @@ const GREETINGS: &[&str] = &[
     "kære",
     "drogi",
     "droga",
+    "cześć",
+    "witaj",
+    "panie",
+    "pani",
+    "there",
+    "back",
 ];
 
+/// Those that are words of other sentences, and the word that makes a greeting of them.
+const PAIRS: &[(&str, &str)] = &[
+    ("guten", "tag"),
+    ("guten", "morgen"),
+    ("guten", "abend"),
+    ("grüß", "gott"),
+    ("alles", "gute"),
+    ("buenos", "días"),
+];
+
+/// Greetings that begin other sentences, too: after them only what is no word is a name.
+const WEAK: &[&str] = &["welcome", "you", "liebe", "lieber", "beste", "there", "back", "cara", "caro"];
+
+/// Those that are written with a full stop.
+const SHORT: &[&str] = &["mr", "mrs", "ms", "mx", "dr", "prof", "sr", "sra"];
+
 /// The longest of them, in bytes, with room to spare.
-const LONGEST_GREETING: usize = 12;
+const LONGEST_GREETING: usize = 16;
 
 /// Endings that say that a man or a woman may be meant: `geehrte(r)`, `Liebe/r`.
-const ENDINGS: &[&str] = &["(r)", "(s)", "(a)", "/r", "/-r", ":r", "*r", "_r", "/a", "(e)", "·e"];
+const ENDINGS: &[&str] = &["(r)", "(s)", "(a)", "/r", "/-r", ":r", "*r", "/a", "(e)", "·e"];
 
 /// What ends an address: `Dear Name,`.
-const ENDS: &[char] = &[',', '!', '.', ':', ';', '\n', '\r', '<', ')', '|'];
+const ENDS: &[char] =
+    &[',', '!', '?', '.', ':', ';', '\n', '\r', '<', ')', '|', '"', '”', '“', '*', '_', '`', '–', '—', '&'];
+
+/// What stands around a name that somebody wanted to be seen.
+const AROUND: &[char] = &['*', '_', '"', '“', '„', '\'', '`', '(', '‘', '«'];
 
 /// Words that are no name without another one beside them.
 const ORDINARY: &[&str] = &["first", "last"];
+
+/// Names of a field that are ordinary words of some language.
+const WORDS: &[&str] = &["name", "nombre", "nome", "nom", "naam"];
+
+/// The longest text in brackets after a greeting, in characters.
+const LONGEST_NOTE: usize = 40;
 
 /// The name of a field in an address that begins at this byte.
 pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
@@ -76,38 +127,79 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         return None;
     }
     let ahead = reader.ahead(at);
-    let (word, rest) = word(ahead);
-    let is_greeting = word.len() <= LONGEST_GREETING && GREETINGS.contains(&word.to_lowercase().as_str());
-    if !is_greeting {
+    let (greeting, rest) = letters(ahead);
+    let lower = if greeting.len() <= LONGEST_GREETING { greeting.to_lowercase() } else { String::new() };
+    let is_pair = || {
+        let before = reader.line_before(at).trim_end().to_lowercase();
+        PAIRS.iter().any(|(first, second)| *second == lower && before.ends_with(first))
+    };
+    if !(GREETINGS.contains(&lower.as_str()) || is_pair()) {
+        let (word, rest) = name(ahead);
         return is_first_of_line(reader, at, word, rest).then(|| found(reader, at, word));
     }
     let rest = ENDINGS.iter().find_map(|ending| rest.strip_prefix(ending)).unwrap_or(rest);
-    let rest = rest.strip_prefix([',', '.']).unwrap_or(rest);
-    let name = rest.trim_start_matches([' ', '\u{a0}']);
-    if name.len() == rest.len() {
+    let signs: &[char] = if SHORT.contains(&lower.as_str()) { &['.', ','] } else { &[','] };
+    let rest = rest.strip_prefix(signs).unwrap_or(rest);
+    let after = rest.trim_start_matches(is_blank);
+    if after.len() == rest.len() || rest.get(..rest.len() - after.len())?.matches('\n').count() > 1 {
         return None;
     }
-    let is_loud = is_capitals(word);
-    let (one, after_one) = self::word(name);
-    let (second, after_two) = self::word(after_one.strip_prefix([' ', '\u{a0}']).unwrap_or_default());
-    let two = name.get(..name.len() - after_two.len()).filter(|_| !second.is_empty());
-    let spelled =
-        [two.map(|two| (two, after_two)), Some((one, after_one))].into_iter().flatten().find(|(text, after)| {
-            let is_certain = is_spelled_as_field(text) || (is_capitals(text) && !is_loud);
-            !after.starts_with('}') && is_person(reader, text) && (is_certain || ends(reader, after))
-        });
-    let (text, _) = spelled?;
-    let start = at + ahead.len() - name.len();
-    Some(found(reader, start, text))
+    // Signs around a name say more than the greeting.
+    if after.starts_with(super::is_sign)
+        && !after.starts_with(|c: char| c.is_alphabetic() || c == '{')
+        && let found @ Some(_) = reader.at(at + ahead.len() - after.len())
+    {
+        return found;
+    }
+    if let Some(note) = after.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(note, _)| note)
+        && note.chars().count() <= LONGEST_NOTE
+        && note.chars().any(char::is_alphabetic)
+        && !note.contains('\n')
+    {
+        let start = at + ahead.len() - after.len();
+        let range = start..start + note.len() + "[]".len();
+        return Some(reader.found(range, "a note that something is to be filled in", note));
+    }
+    let after = after.trim_start_matches(AROUND);
+    let is_weak = WEAK.contains(&lower.as_str()) || is_pair();
+    let (text, rest) = name(after);
+    let one = letters(text).0;
+    let is_loud = is_capitals(greeting);
+    let is_certain = |text: &str| {
+        is_spelled_as_field(text)
+            || !WORDS.contains(&text.to_lowercase().as_str()) && text.starts_with(char::is_uppercase)
+            || (is_capitals(text) && !is_loud)
+    };
+    let fits = |text: &str, after: &str| {
+        is_person(reader, text) && !after.starts_with('}') && (is_certain(text) || (!is_weak && ends(reader, after)))
+    };
+    let start = at + ahead.len() - after.len();
+    if fits(text, rest) {
+        return Some(found(reader, start, text));
+    }
+    let (_, rest) = letters(after);
+    fits(one, rest).then(|| found(reader, start, one))
 }
 
 fn found(reader: &Reader<'_, '_>, at: usize, name: &str) -> Found {
     reader.found(at..at + name.len(), "the name of a field where a person is addressed", name)
 }
 
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+}
+
 /// The letters, digits and underscores that a text begins with, and what follows them.
-fn word(text: &str) -> (&str, &str) {
+fn letters(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()))
+}
+
+/// The one or two words that a text begins with, and what follows them: `First Name`, `First-Name`.
+fn name(text: &str) -> (&str, &str) {
+    let (_, rest) = letters(text);
+    let Some(second) = rest.strip_prefix([' ', '\u{a0}', '-', '.', '\u{2009}']) else { return letters(text) };
+    let (word, rest) = letters(second);
+    if word.is_empty() { letters(text) } else { text.split_at(text.len() - rest.len()) }
 }
 
 /// Whether a text is what fields with the name of a person are called.
@@ -119,18 +211,23 @@ fn is_person(reader: &Reader<'_, '_>, text: &str) -> bool {
 /// Whether an address ends here: at a sign, or with another name.
 fn ends(reader: &Reader<'_, '_>, after: &str) -> bool {
     let after = after.trim_start_matches([' ', '\u{a0}']);
-    after.is_empty() || after.starts_with(ENDS) || is_person(reader, word(after).0)
+    after.is_empty() || after.starts_with(ENDS) || after.starts_with("- ") || is_person(reader, letters(after).0)
 }
 
 /// `FirstName, your order`: no word of a language, and not the first of a list of columns.
-fn is_first_of_line(reader: &Reader<'_, '_>, at: usize, word: &str, rest: &str) -> bool {
+fn is_first_of_line(reader: &Reader<'_, '_>, at: usize, text: &str, rest: &str) -> bool {
     let line = reader.before(at).trim_end_matches([' ', '\t']);
-    let is_first = line.is_empty() || line.ends_with(['\n', '>']);
-    let Some(after) = rest.strip_prefix([',', '!']).filter(|_| is_first && is_spelled_as_field(word)) else {
+    if !(line.is_empty() || line.ends_with(['\n', '>'])) {
+        return false;
+    }
+    // `First name, please` stands in forms.
+    let is_titled = || text.contains(' ') && text.split(' ').all(|word| word.starts_with(char::is_uppercase));
+    let Some(after) = rest.strip_prefix([',', '!']).filter(|_| is_spelled_as_field(text) || is_titled()) else {
         return false;
     };
-    let next = self::word(after.trim_start()).0;
-    after.starts_with(char::is_whitespace) && is_person(reader, word) && meaning(next, reader.names).is_none()
+    let next = name(after.trim_start());
+    let is_list = [next.0, letters(next.0).0].iter().any(|next| meaning(next, reader.names).is_some());
+    after.starts_with(char::is_whitespace) && is_person(reader, text) && !is_list
 }
 
 fn is_capitals(text: &str) -> bool {

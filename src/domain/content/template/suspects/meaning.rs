@@ -24,7 +24,10 @@ const MERGE_NAMES: &[(&str, &[&str])] = &[
             "nombre",
             "voornaam",
             "fornavn",
+            "foernamn",
             "imie",
+            // `Imię`, as attributes are spelled.
+            "imi",
         ],
     ),
     (
@@ -55,6 +58,11 @@ const MERGE_NAMES: &[(&str, &[&str])] = &[
             "contact_name",
             "client_name",
             "member_name",
+            "user_name",
+            "username",
+            "nome",
+            "nom",
+            "naam",
             "subscriber_name",
         ],
     ),
@@ -96,8 +104,29 @@ const VERBS: &[&str] = &["insert", "enter", "add", "type", "fill", "put"];
 
 /// What such a note names, in the end.
 const KINDS: &[&str] = &[
-    "code", "image", "name", "names", "date", "company", "address", "email", "title", "city", "phone", "link", "url",
+    "code",
+    "image",
+    "name",
+    "names",
+    "date",
+    "company",
+    "address",
+    "email",
+    "title",
+    "city",
+    "phone",
+    "link",
+    "url",
     "number",
+    "customer",
+    "client",
+    "recipient",
+    "product",
+    "price",
+    "cta",
+    "signature",
+    "logo",
+    "discount",
 ];
 
 /// Words of other languages that ask for something to be filled in, at the end of a note or at its beginning.
@@ -105,33 +134,139 @@ const VERBS_ELSEWHERE: &[&str] = &[
     "einfügen",
     "eintragen",
     "einsetzen",
+    "ergänzen",
     "insérer",
     "insérez",
     "inserer",
     "insertar",
+    "inserta",
     "introducir",
     "inserire",
+    "inserisci",
     "inserir",
     "invullen",
     "invoegen",
+    "vul",
+    "wpisz",
     "wstaw",
     "infoga",
     "indsæt",
 ];
 
-/// Whether a text in brackets is one that somebody is to put something in the place of: `Company Name`, `Your Company`, `Datum einfügen`.
+/// What they ask for.
+const KINDS_ELSEWHERE: &[&str] = &[
+    "name",
+    "namen",
+    "vorname",
+    "vornamen",
+    "nachname",
+    "nachnamen",
+    "datum",
+    "firma",
+    "firmenname",
+    "ort",
+    "adresse",
+    "link",
+    "url",
+    "titel",
+    "betrag",
+    "nom",
+    "prénom",
+    "prenom",
+    "date",
+    "lien",
+    "société",
+    "entreprise",
+    "nombre",
+    "apellido",
+    "fecha",
+    "enlace",
+    "empresa",
+    "nome",
+    "cognome",
+    "data",
+    "azienda",
+    "naam",
+    "voornaam",
+    "bedrijf",
+    "nazwa",
+    "logo",
+    "förnamn",
+    "namn",
+];
+
+/// Whose such a thing is.
+const YOURS: &[&str] =
+    &["your", "ihr", "ihre", "dein", "deine", "votre", "tu", "su", "tuo", "uw", "je", "twoje", "seu"];
+
+/// What of the owner of such a thing drafts name: `Company Name`.
+const NAMED: &[&str] = &[
+    "brand",
+    "business",
+    "client",
+    "company",
+    "contact",
+    "customer",
+    "donor",
+    "event",
+    "guest",
+    "member",
+    "organisation",
+    "organization",
+    "patient",
+    "product",
+    "project",
+    "recipient",
+    "sender",
+    "shop",
+    "store",
+    "student",
+    "subscriber",
+    "team",
+    "user",
+];
+
+/// Whether a text in brackets is one that somebody is to put something in the place of: `Company Name`, `Your Company`, `Datum einfügen`,
+/// `Nom du client`. With small letters, `product name` is the label of something.
 pub(super) fn is_blank(text: &str) -> bool {
-    let text = text.to_lowercase();
-    let words: Vec<&str> = text.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
-    let is_plain = || words.iter().all(|word| word.chars().all(char::is_alphabetic));
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
     let [first, .., last] = words.as_slice() else { return false };
-    if words.len() > 6 || !is_plain() {
+    if words.len() > 6 || !words.iter().all(|word| word.chars().all(char::is_alphabetic)) {
         return false;
     }
-    let is_asked = VERBS_ELSEWHERE.contains(last) || VERBS_ELSEWHERE.contains(first);
-    let is_owned = *first == "your" && KINDS.contains(last);
-    is_asked || is_owned || (words.len() <= 3 && *last == "name")
+    let is_titled = text.rsplit([' ', '_', '-']).next().is_some_and(|word| word.starts_with(char::is_uppercase));
+    let has_kind = || words.iter().any(|word| KINDS_ELSEWHERE.contains(word));
+    let is_asked = || (VERBS_ELSEWHERE.contains(last) || VERBS_ELSEWHERE.contains(first)) && has_kind();
+    let is_kind = KINDS.contains(last) || KINDS_ELSEWHERE.contains(last) || OF_OWNERS.contains(last);
+    // `Il tuo nome` has an article before it.
+    let is_owner = YOURS.contains(first)
+        || (words.len() == 3 && matches!(*first, "il" | "la") && words.get(1).is_some_and(|word| YOURS.contains(word)));
+    let is_owned = is_kind && words.len() <= 3 && is_owner;
+    let is_of = || {
+        let is_joint =
+            |word: &&&str| matches!(**word, "des" | "der" | "du" | "de" | "dell" | "van" | "klienta" | "firmy");
+        KINDS_ELSEWHERE.contains(first) && *first != "date" && words.get(1).filter(is_joint).is_some()
+    };
+    is_asked()
+        || (is_owned && (is_titled || *first != "your"))
+        || is_of()
+        || (is_titled && *last == "name" && NAMED.contains(first))
 }
+
+/// What else drafts leave to be filled in of their sender.
+const OF_OWNERS: &[&str] = &[
+    "brand",
+    "business",
+    "information",
+    "organisation",
+    "organization",
+    "position",
+    "role",
+    "signature",
+    "team",
+    "website",
+];
 
 /// Whether a text is a note that something is to be filled in: `insert first name`, `enter your company name here`. Without `here` the other
 /// verbs stand on buttons.
