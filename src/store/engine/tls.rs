@@ -15,6 +15,7 @@ mod trust;
 mod tunnel;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::{Connection, ConnectionError, ConnectionResult, PgConnection};
@@ -89,6 +90,11 @@ impl Server {
     /// The URL cannot be read, or a connection as safe as it asks for cannot be made.
     #[allow(clippy::disallowed_methods, reason = "libpq reads its own variables wherever it is used")]
     pub fn new(url: &str) -> Result<Self, Unusable> {
+        let unreadable = std::env::vars_os()
+            .any(|(name, value)| name.to_str().is_some_and(|name| name.starts_with("PG")) && value.to_str().is_none());
+        if unreadable {
+            return Err(Unusable::of("environment", "has a variable of libpq (PG…) that is no UTF-8"));
+        }
         let variable = |name: &str| std::env::var(name).ok();
         Self::read(url, &Surroundings { variable: &variable, home: std::env::home_dir() })
     }
@@ -103,10 +109,10 @@ impl Server {
         }
         let mode = Mode::find(&of, around)?;
         let plain = without_tls(of.clone()).to_url();
+        let hosts = hosts(&of, around)?;
         if mode == Mode::Disable {
             return Ok(Self { mode, plain, secure: None });
         }
-        let hosts = hosts(&of, around)?;
         let places: Vec<Place> = hosts.iter().filter_map(Host::place).cloned().collect();
         if places.is_empty() {
             return Ok(Self { mode, plain, secure: None });
@@ -122,6 +128,11 @@ impl Server {
         }
         let mut parameters = without_tls(of.clone());
         if let Some(password) = passwords::find(&places, &of, around)? {
+            if places.len() < hosts.len() {
+                let reason = "has a password for a host with TLS, which would go to the Unix sockets beside it as well: \
+                              put the password into the URL";
+                return Err(Unusable::of("passfile", reason));
+            }
             parameters.set("password", &password);
         }
         if of.or_variable("requirepeer", "PGREQUIREPEER", around).is_some() && places.len() < hosts.len() {
@@ -148,7 +159,7 @@ impl Server {
     }
 }
 
-/// What `allow` and `prefer` mean: the second way if the first one is refused, but not after a server that has not answered.
+/// What `allow` and `prefer` mean: the second way if the first one is refused.
 fn either(
     first: impl FnOnce() -> ConnectionResult<PgConnection>,
     second: impl FnOnce() -> ConnectionResult<PgConnection>,
@@ -157,11 +168,12 @@ fn either(
         Ok(connection) => return Ok(connection),
         Err(refused) => refused.to_string(),
     };
-    if refused.contains("timeout expired") {
+    if !refusal::permits_other_way(&refused) {
         return Err(ConnectionError::BadConnection(refused));
     }
     second().map_err(|error| {
-        let is_news = !refused.contains(refusal::UNREACHABLE);
+        // That `prefer` goes without TLS is no news.
+        let is_news = !refused.contains(refusal::NO_TLS);
         ConnectionError::BadConnection(if is_news { format!("{refused}; then: {error}") } else { error.to_string() })
     })
 }
@@ -248,6 +260,10 @@ fn hosts(of: &Parameters, around: &Surroundings<'_>) -> Result<Vec<Host>, Unusab
             let port = if port.is_empty() { Some(5432) } else { port.trim().parse().ok() };
             let port = port.ok_or_else(|| Unusable::of("port", "is no number from 1 to 65535"))?;
             let (host, address) = (of(&names), of(&addresses));
+            let number = address.split('%').next().unwrap_or_default();
+            if !number.is_empty() && number.parse::<IpAddr>().is_err() {
+                return Err(Unusable::of("hostaddr", "is no IP address: no name is looked up for it"));
+            }
             Ok(match (host.is_empty(), address.is_empty()) {
                 (_, true) if is_socket(&host) => Host::Socket(host, port),
                 (_, true) => Host::Tcp(Place { host, address: None, port }),
@@ -305,6 +321,8 @@ mod tests {
         for (url, name) in [
             ("postgres:///v?service=x", "service"),
             ("postgres://a,b/v?hostaddr=10.0.0.1", "hostaddr"),
+            ("postgres://a/v?hostaddr=b", "hostaddr"),
+            ("postgres://u:pa/ss@db?sslmode=disable", "port"),
             ("postgres://a,b:1/v?port=1,2,3", "port"),
             ("postgres://db:zero/v", "port"),
             ("postgres:///v?host=/run,db&requirepeer=postgres", "requirepeer"),

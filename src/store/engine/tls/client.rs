@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::asked::{Asked, Mode, Roots};
 use super::refusal::Unusable;
-use super::trust::{Anchors, Trust};
+use super::trust::{self, Anchors, Trust};
 
 /// What the client says inside the handshake (ALPN), so that no server of another protocol takes the connection.
 pub(super) const PROTOCOL: &[u8] = b"postgresql";
@@ -68,10 +68,9 @@ fn anchors(roots: &Roots) -> Result<Anchors, Unusable> {
         }
         Roots::File(path) => {
             let certificates = certificates("sslrootcert", path)?;
-            let (used, _) = store.add_parsable_certificates(certificates.iter().cloned());
-            if used == 0 {
-                return Err(fault(format!("{} holds no certificate that can be used", path.display())));
-            }
+            // A server's own certificate in the file stands for itself, and vouches for nobody else.
+            let authorities = certificates.iter().filter(|certificate| trust::is_authority(certificate));
+            let _unusable = store.add_parsable_certificates(authorities.cloned());
             Ok(Anchors::These { roots: Arc::new(store), certificates })
         }
     }

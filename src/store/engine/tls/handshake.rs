@@ -9,6 +9,7 @@ use rustix::net::sockopt;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -16,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use super::asked::{Asked, Mode};
 use super::client;
 use super::limits::Limits;
-use super::refusal::Refusal;
+use super::refusal::{NO_TLS, Refusal};
 use super::trust::in_words;
 
 /// The question whether the server speaks TLS: its length, and a code in place of a protocol's version.
@@ -51,7 +52,10 @@ async fn connect(place: &Place, asked: &Asked, limits: &Limits) -> Result<TlsStr
     if !asked.direct {
         ask(&mut tcp, asked.mode).await?;
     }
-    let config = client::config(asked, &place.host).map_err(|error| Refusal::insecure(error.to_string()))?;
+    // Files may stand on a disk that does not answer, and others want to go on.
+    let (files, host) = (asked.clone(), place.host.clone());
+    let config = spawn_blocking(move || client::config(&files, &host)).await.map_err(io::Error::from);
+    let config = config.map_err(|error| broken(&error))?.map_err(|error| Refusal::insecure(error.to_string()))?;
     let name = match ServerName::try_from(place.host.clone()) {
         Ok(name) => name,
         Err(_) if asked.mode == Mode::VerifyFull => {
@@ -73,7 +77,7 @@ async fn connect(place: &Place, asked: &Asked, limits: &Limits) -> Result<TlsStr
 }
 
 fn broken(error: &io::Error) -> Refusal {
-    Refusal::insecure(format!("the connection broke before it was encrypted: {error}"))
+    Refusal::broken(&error.to_string())
 }
 
 /// The first of the host's addresses that answers, each within its share of the time.
@@ -109,12 +113,12 @@ async fn ask(tcp: &mut TcpStream, mode: Mode) -> Result<(), Refusal> {
     match tcp.read_u8().await.map_err(|error| broken(&error))? {
         b'S' => Ok(()),
         b'N' => {
-            let words = format!("the server does not speak TLS, which sslmode={} asks for", mode.name());
+            let words = format!("{NO_TLS}, which sslmode={} asks for", mode.name());
             Err(Refusal::insecure(words))
         }
         // Words of an error may be anybody's before there is TLS (CVE-2024-10977).
-        b'E' => Err(Refusal::insecure("the server answered the question for TLS with an error".to_owned())),
-        _ => Err(Refusal::insecure("the server answered the question for TLS with something else".to_owned())),
+        b'E' => Err(Refusal::broken("the server answered the question for TLS with an error")),
+        _ => Err(Refusal::broken("the server answered the question for TLS with something else")),
     }
 }
 

@@ -6,10 +6,14 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::refusal::UNREACHABLE;
+
 /// The longest message that is looked into. A list of mechanisms has less than a hundred bytes.
 const LONGEST: u32 = 1024;
 
 const AUTHENTICATION: [u8; 1] = *b"R";
+/// The server refuses.
+const ERROR: [u8; 1] = *b"E";
 /// Comes before the authentication, when the server speaks an older version of the protocol than libpq.
 const NEGOTIATE_VERSION: [u8; 1] = *b"v";
 /// What an authentication message begins with when it lists mechanisms.
@@ -25,8 +29,9 @@ pub(super) async fn first_answer(server: &mut (impl AsyncRead + Unpin)) -> io::R
     let mut kind = [0];
     let mut length = server.read(&mut kind).await?;
     while length == 1 {
+        let is_second = !answer.is_empty();
         answer.extend_from_slice(&kind);
-        if kind != AUTHENTICATION && kind != NEGOTIATE_VERSION {
+        if !(kind == AUTHENTICATION || !is_second && (kind == NEGOTIATE_VERSION || kind == ERROR)) {
             break;
         }
         let Ok(size) = server.read_u32().await else { break };
@@ -47,11 +52,39 @@ pub(super) async fn first_answer(server: &mut (impl AsyncRead + Unpin)) -> io::R
             answer.extend_from_slice(&body);
             break;
         }
+        if kind == ERROR {
+            let body = as_unreachable(body);
+            answer.extend_from_slice(&u32::try_from(body.len() + 4).unwrap_or(u32::MAX).to_be_bytes());
+            answer.extend_from_slice(&body);
+            break;
+        }
         answer.extend_from_slice(&whole);
         answer.extend_from_slice(&body);
         length = server.read(&mut kind).await.unwrap_or(0);
     }
     Ok(answer)
+}
+
+/// The fields of an error. One that says that the server takes no connections yet (57P03) begins with the words by which such a server
+/// is known here: in whatever language the server speaks.
+fn as_unreachable(body: Vec<u8>) -> Vec<u8> {
+    let fields: Vec<&[u8]> = body.split(|byte| *byte == 0).take_while(|field| !field.is_empty()).collect();
+    if !fields.contains(&b"C57P03".as_slice()) {
+        return body;
+    }
+    let mut all = Vec::with_capacity(body.len() + UNREACHABLE.len());
+    for field in fields {
+        match field.strip_prefix(b"M") {
+            None => all.extend_from_slice(field),
+            Some(words) => {
+                all.extend_from_slice(format!("M{UNREACHABLE}: ").as_bytes());
+                all.extend_from_slice(words);
+            }
+        }
+        all.push(0);
+    }
+    all.push(0);
+    all
 }
 
 /// The body of an authentication message, without the mechanism that libpq cannot have.
@@ -92,7 +125,13 @@ mod tests {
         ] {
             assert_eq!(first_answer(&mut sent.as_slice()).await.unwrap(), expected);
         }
-        // An error's rest follows by itself.
+        // One such message is the most that libpq takes.
+        let endless = [version.clone(), version.clone(), version.clone()].concat();
+        assert!(first_answer(&mut endless.as_slice()).await.unwrap().len() <= version.len() + 1);
+        let starting = message(b'E', b"SFATAL\0C57P03\0Mis starting up\0\0");
+        let told = message(b'E', b"SFATAL\0C57P03\0Mcannot be reached: is starting up\0\0");
+        assert_eq!(first_answer(&mut starting.as_slice()).await.unwrap(), told);
+        // Any other error stays what it is.
         let error = message(b'E', b"SFATAL\0\0");
         let mut rest = error.as_slice();
         let mut all = first_answer(&mut rest).await.unwrap();

@@ -148,6 +148,9 @@ pub(super) fn named_file(parameter: &'static str, path: &str) -> Result<PathBuf,
     if !path.exists() {
         return Err(Unusable::of(parameter, &format!("{} does not exist", path.display())));
     }
+    if !path.is_file() {
+        return Err(Unusable::of(parameter, &format!("{} is not a file", path.display())));
+    }
     Ok(path.to_owned())
 }
 

@@ -13,6 +13,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
 /// Verifies certificates of servers.
 #[derive(Debug)]
@@ -121,6 +122,21 @@ fn check_dates(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a certificate is one of an authority, and valid now: webpki looks at neither of those that it trusts to begin with.
+pub(super) fn is_authority(der: &CertificateDer<'_>) -> bool {
+    let Ok(certificate) = read(der) else { return false };
+    let is_one = match certificate.basic_constraints() {
+        Ok(Some(constraints)) => constraints.value.ca,
+        // One without such words may still be for signing certificates; version 1 has no place for them.
+        Ok(None) => {
+            let signs = || matches!(certificate.key_usage(), Ok(Some(usage)) if usage.value.key_cert_sign());
+            certificate.version() == X509Version::V1 || signs()
+        }
+        Err(_) => false,
+    };
+    is_one && check_dates(der, UnixTime::now()).is_ok()
+}
+
 /// Whether a certificate without other names has `host` as its common name, which libpq then takes.
 fn has_common_name(der: &CertificateDer<'_>, host: &str) -> bool {
     let Ok(certificate) = read(der) else { return false };
@@ -153,7 +169,7 @@ pub(super) fn in_words(error: &Error) -> String {
     }
     // The second is what an authority of the same name and with another key comes to.
     if [CertificateError::UnknownIssuer, CertificateError::BadSignature].contains(reason) {
-        return "the server's certificate comes from none of the authorities of sslrootcert".to_owned();
+        return "the server's certificate comes from none of the authorities of sslrootcert that are valid".to_owned();
     }
     if let CertificateError::NotValidForNameContext { expected, presented } = reason {
         let has = if presented.is_empty() { "none".to_owned() } else { presented.join(", ") };
@@ -172,7 +188,7 @@ pub(super) fn in_words(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, DnType, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 
     use super::*;
 
@@ -181,6 +197,19 @@ mod tests {
         let mut params = CertificateParams::new(others).unwrap();
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    #[test]
+    fn only_an_authority_that_is_valid_may_vouch_for_others() {
+        let certificate = |is_ca: bool, until: i32| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = if is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+            params.not_after = rcgen::date_time_ymd(until, 1, 1);
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        };
+        assert!(is_authority(&certificate(true, 4000)));
+        assert!(!is_authority(&certificate(false, 4000)));
+        assert!(!is_authority(&certificate(true, 2020)));
     }
 
     #[test]

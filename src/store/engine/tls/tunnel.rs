@@ -29,8 +29,8 @@ const PARTING: Duration = Duration::from_secs(1);
 /// How long after a connection could not be accepted, as when the process has no descriptor left, the next one is tried.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Threads that look names up. More would only wait for the same name server.
-const LOOK_UPS: usize = 4;
+/// Threads that look names up and read files. More would only wait for the same name server.
+const LOOK_UPS: usize = 8;
 
 /// What all connections through a tunnel have in common.
 pub(super) struct Manner {
