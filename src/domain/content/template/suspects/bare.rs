@@ -25,6 +25,8 @@ const OF_LISTS: &[&str] = &[
     "CUSTOMER_NAME",
     "YOUR_NAME",
     "EMAIL_ADDRESS",
+    "YOUR_EMAIL",
+    "CUSTOMER_EMAIL",
 ];
 
 /// Whether a name with a sign, or one without, can begin with this character.

@@ -117,6 +117,8 @@ const SYNTAXES: &[Syntax] = &[
     Syntax { open: "$", close: "$", accepts: between_dollars, taken_for: "a placeholder in dollar signs" },
     Syntax { open: "##", close: "##", accepts: known, taken_for: "a placeholder in number signs" },
     Syntax { open: "#", close: "#", accepts: of_moosend, taken_for: "a placeholder of Moosend" },
+    Syntax { open: "&&", close: "&&", accepts: known, taken_for: "a placeholder in ampersands" },
+    Syntax { open: "@(", close: ")", accepts: known, taken_for: "a placeholder of Razor" },
     Syntax { open: "@@", close: "@@", accepts: known, taken_for: "a placeholder in at signs" },
     Syntax { open: "@", close: "@", accepts: known_capitals, taken_for: "a placeholder in at signs, as of dotdigital" },
     Syntax { open: "#", close: "#", accepts: known_capitals, taken_for: "a placeholder in number signs" },
@@ -160,6 +162,10 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
             "a tag of ERB, EJS or PHP that does not end on its line",
             inner.trim(),
         ));
+    }
+    if let Some(name) = line.strip_prefix("@Model.") {
+        let name = name.get(..name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len())).unwrap_or_default();
+        return Some(reader.found(at..at + "@Model.".len() + name.len(), "a placeholder of Razor", name));
     }
     printf(reader, at, line)
 }

@@ -231,11 +231,14 @@ const NAMED: &[&str] = &[
 pub(super) fn is_blank(text: &str) -> bool {
     let lower = text.to_lowercase();
     let words: Vec<&str> = lower.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
+    let is_titled = text.rsplit([' ', '_', '-']).next().is_some_and(|word| word.starts_with(char::is_uppercase));
+    if is_titled && OF_DRAFTS.contains(&words.join(" ").as_str()) {
+        return true;
+    }
     let [first, .., last] = words.as_slice() else { return false };
     if words.len() > 6 || !words.iter().all(|word| word.chars().all(char::is_alphabetic)) {
         return false;
     }
-    let is_titled = text.rsplit([' ', '_', '-']).next().is_some_and(|word| word.starts_with(char::is_uppercase));
     let has_kind = || words.iter().any(|word| KINDS_ELSEWHERE.contains(word));
     let is_asked = || (VERBS_ELSEWHERE.contains(last) || VERBS_ELSEWHERE.contains(first)) && has_kind();
     let is_kind = KINDS.contains(last) || KINDS_ELSEWHERE.contains(last) || OF_OWNERS.contains(last);
@@ -249,15 +252,20 @@ pub(super) fn is_blank(text: &str) -> bool {
         KINDS_ELSEWHERE.contains(first) && *first != "date" && words.get(1).filter(is_joint).is_some()
     };
     is_asked()
-        || (is_owned && (is_titled || *first != "your"))
+        || (is_owned && (is_titled || *first != "your" || text.contains(['_', '-'])))
         || is_of()
         || (is_titled && *last == "name" && NAMED.contains(first))
 }
+
+/// What drafts leave to be filled in, where it is a whole text in brackets.
+const OF_DRAFTS: &[&str] =
+    &["company", "company address", "discount code", "firmenname", "order number", "phone number", "tracking number"];
 
 /// What else drafts leave to be filled in of their sender.
 const OF_OWNERS: &[&str] = &[
     "brand",
     "business",
+    "domain",
     "information",
     "organisation",
     "organization",
