@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -54,7 +55,7 @@ impl Runtime {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let socket = TcpListener::bind(addr)?;
+        let socket = bind(addr)?;
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let socket = {
@@ -72,6 +73,22 @@ impl Runtime {
             }
         });
         Ok(Listening { addr, accepting, closed })
+    }
+}
+
+/// Binds a port that was seen to be free, or that this process has just given up.
+///
+/// A program that another thread starts at this moment holds copies of all sockets of this process between `fork` and
+/// `exec`, those that are closed here meanwhile as well. So "in use" counts only when it lasts.
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const STEP: Duration = Duration::from_millis(5);
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(addr) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && began.elapsed() < PATIENCE => thread::sleep(STEP),
+            outcome => return outcome,
+        }
     }
 }
 
@@ -103,4 +120,22 @@ impl Drop for Runtime {
 /// Ends a connection with a reset, as a machine that died and came back would.
 pub(super) fn reset(stream: &TcpStream) {
     let _best_effort = stream.set_zero_linger();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::ports::free_port;
+
+    #[test]
+    fn a_port_that_is_held_for_a_moment_is_waited_for() {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let held = TcpListener::bind(addr).unwrap();
+        let leaves = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(held);
+        });
+        assert_eq!(bind(addr).unwrap().local_addr().unwrap(), addr);
+        leaves.join().unwrap();
+    }
 }
