@@ -6,6 +6,7 @@ mod crashes;
 mod decisions;
 mod messages;
 mod paces;
+mod pool_changes;
 mod pools;
 mod rates;
 mod refusals;
