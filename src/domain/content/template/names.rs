@@ -79,6 +79,11 @@ impl<'k> Names<'k> {
         !self.is_attribute(ATTRIBUTES)
     }
 
+    /// Whether contacts have an attribute of this name, in any spelling.
+    pub(super) fn has_attribute(&self, text: &str) -> bool {
+        self.attributes.contains(&normalised_name(text))
+    }
+
     fn is_attribute(&self, name: &str) -> bool {
         STANDING_ATTRIBUTES.contains(&name) || self.attributes.contains(name)
     }

@@ -6,11 +6,15 @@
 
 mod bare;
 mod braces;
+mod brackets;
 mod code;
+mod drafts;
 mod encoded;
 mod foreign;
 mod greeting;
 mod meaning;
+mod place;
+mod values;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -172,6 +176,7 @@ impl Reader<'_, '_> {
                     let fallback = || fallback.and_then(|text| code::fallback(name, text, self.names));
                     let found = code::keyword(name, self.names).or_else(fallback);
                     let found = found.or_else(|| fallback_text(token).and_then(|text| self.inside(text)));
+                    let found = found.or_else(|| self.behind_a_scheme(start, name));
                     let found = found.map(|(taken_for, instead)| {
                         let end = self.ahead(start).rfind('}').map_or(start, |end| start + end + 1);
                         let end = self
@@ -194,7 +199,7 @@ impl Reader<'_, '_> {
                         }
                         let found = match c {
                             '}' => self.closing(at, open, after_field && offset == 0),
-                            _ if !is_sign(c) => greeting::find(self, at),
+                            _ if !is_sign(c) => greeting::find(self, at).or_else(|| drafts::find(self, at)),
                             _ => self.at(at),
                         };
                         let found = found.filter(is_open);
@@ -214,6 +219,12 @@ impl Reader<'_, '_> {
             after_field = matches!(token, Token::Field { .. });
         }
         all
+    }
+
+    /// `http://{unsubscribe_url}`: what an editor has put before a whole address.
+    fn behind_a_scheme(&self, start: usize, name: &str) -> Option<(&'static str, Option<String>)> {
+        let is_whole = matches!(name, "unsubscribe_url" | "preferences_url") && self.before(start).ends_with("://");
+        is_whole.then(|| ("a whole address behind http://", Some(format!("{{{name}}} alone"))))
     }
 
     /// The first that is found in a text of its own: what a fallback says goes out as it stands.
@@ -238,9 +249,11 @@ impl Reader<'_, '_> {
             || self.source.get(at..).is_some_and(|rest| rest.starts_with('{')).then(|| self.opening(at)).flatten();
         brace()
             .or_else(|| foreign::find(self, at))
+            .or_else(|| values::find(self, at))
             .or_else(|| bare::find(self, at))
             .or_else(|| encoded::find(self, at))
             .or_else(|| greeting::find(self, at))
+            .or_else(|| drafts::find(self, at))
     }
 
     /// The source from this byte on, at most [`LONGEST`] bytes of it.

@@ -16,6 +16,20 @@ impl Reader<'_, '_> {
             return None;
         }
         let found = |len: usize, taken_for| Some(self.found(at..at + 1 + len, taken_for, inner));
+        if let Some(tag) = ahead.trim_start_matches(' ').strip_prefix('%').filter(|_| ahead.starts_with(' '))
+            && matches!(first_word(tag), "if" | "elif" | "else" | "endif" | "for" | "endfor" | "set" | "raw" | "endraw")
+        {
+            let line = ahead.lines().next().unwrap_or_default();
+            let len = line.find('}').map_or(line.len(), |end| end + 1);
+            return Some(self.found(at..at + 1 + len, "a tag with a blank between its signs", ""));
+        }
+        if let Some(braces) = ahead.strip_prefix("\\{").or_else(|| ahead.trim_start_matches(' ').strip_prefix('{'))
+            && let Some((name, _)) = braces.split_once('}')
+            && meaning(name.trim(), self.names).is_some()
+        {
+            let range = at..at + 1 + ahead.len() - braces.len() + name.len() + 1;
+            return Some(self.found(range, "a placeholder with something between its braces", name.trim()));
+        }
         let is_closed = end.is_some_and(|end| ahead.get(end..).is_some_and(|rest| rest.starts_with('}')));
         let is_nested = end.is_some() && !is_closed && inner.contains('|');
         if is_closed && !inner.contains('\n') {

@@ -1,7 +1,7 @@
 //! Tags of other template languages in `{{ … }}` and `{% … %}`.
 
 use super::Names;
-use super::meaning::guess;
+use super::meaning::{guess, meaning};
 use crate::domain::content::template::scan;
 
 /// What something was taken for, and what to write in its place.
@@ -40,6 +40,10 @@ const LIQUID_TAGS: &[&str] = &[
 
 /// What a piece of code is of another template language.
 pub(super) fn find(code: &str, names: &Names<'_>) -> Option<Verdict> {
+    if let Some(inner) = code.strip_prefix("{#").and_then(|rest| rest.strip_suffix("#}")) {
+        let is_name = inner.trim() == inner && meaning(inner, names).is_some();
+        return is_name.then(|| ("a comment, which prints nothing", guess(inner, names)));
+    }
     if let Some(tag) = scan::tag(code) {
         return LIQUID_TAGS.contains(&tag).then(|| (LIQUID, Some(CONDITION.to_owned())));
     }

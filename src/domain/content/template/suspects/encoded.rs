@@ -91,8 +91,9 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
                 names: reader.names,
             };
             let found = inside.at(word.len())?;
+            let start = end(found.range.start.checked_sub(word.len())?);
             let end = end(found.range.end.checked_sub(word.len())?);
-            Some(Found { range: at..end, taken_for: TAKEN_FOR, instead: found.instead })
+            Some(Found { range: start..end, taken_for: TAKEN_FOR, instead: found.instead })
         }
     }
 }
@@ -187,6 +188,8 @@ fn with_semicolon(text: &str) -> Option<(char, usize)> {
         "vert" | "verbar" | "VerticalLine" => '|',
         "dollar" => '$',
         "lowbar" => '_',
+        "lt" | "LT" => '<',
+        "gt" | "GT" => '>',
         _ => {
             let digits = name.strip_prefix('#')?;
             let code = match digits.strip_prefix(['x', 'X']) {

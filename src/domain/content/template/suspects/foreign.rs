@@ -4,8 +4,13 @@
 //! ActiveCampaign, Salesforce Marketing Cloud, Acoustic, Mailgun, SendGrid, Mailjet, GetResponse, Zoho, Moosend, Keap, dotdigital, Adobe
 //! Campaign), and the template languages ERB, EJS, PHP, Python and Ruby.
 
-use super::meaning::{is_blank, is_note, meaning};
-use super::{Found, Names, Reader};
+use super::bare::{is_spelled_as_field, is_value_in_capitals};
+use super::brackets::bracketed;
+use super::drafts::{is_blank, is_draft, is_note, is_open_in_drafts};
+use super::meaning::{is_value_of_a_program, meaning};
+use super::place::{Place, is_word, known, names_a_person};
+use super::{Found, Reader, greeting};
+use crate::domain::people::contact::normalised_name;
 
 /// A syntax of another product.
 struct Syntax {
@@ -16,22 +21,6 @@ struct Syntax {
     taken_for: &'static str,
 }
 
-/// Something in delimiters of another product.
-struct Place<'p, 'r, 'k> {
-    inner: &'p str,
-    before: &'p str,
-    after: &'p str,
-    at: usize,
-    reader: &'p Reader<'r, 'k>,
-    names: &'p Names<'k>,
-}
-
-impl Place<'_, '_, '_> {
-    fn in_url(&self) -> bool {
-        self.reader.in_url(self.at)
-    }
-}
-
 /// In the order in which they are tried: the longer ones before those that they begin with.
 const SYNTAXES: &[Syntax] = &[
     Syntax { open: "*|", close: "|*", accepts: anything, taken_for: "a merge tag of Mailchimp" },
@@ -39,14 +28,20 @@ const SYNTAXES: &[Syntax] = &[
     Syntax { open: "&lt;%", close: "%&gt;", accepts: anything, taken_for: "a tag of ERB, EJS or Adobe Campaign" },
     Syntax { open: "<?php", close: "?>", accepts: anything, taken_for: "a tag of PHP" },
     Syntax { open: "<?=", close: "?>", accepts: anything, taken_for: "a tag of PHP" },
-    Syntax { open: "<<", close: ">>", accepts: known, taken_for: "a merge field of a word processor" },
-    Syntax { open: "&lt;&lt;", close: "&gt;&gt;", accepts: known, taken_for: "a merge field of a word processor" },
-    Syntax { open: "«", close: "»", accepts: merge_field, taken_for: "a merge field of a word processor" },
-    Syntax { open: "‹", close: "›", accepts: merge_field, taken_for: "a merge field in quotes" },
+    Syntax { open: "<?", close: "?>", accepts: known, taken_for: "a tag of PHP" },
+    Syntax { open: "<<", close: ">>", accepts: known_value, taken_for: "a merge field of a word processor" },
+    Syntax {
+        open: "&lt;&lt;",
+        close: "&gt;&gt;",
+        accepts: known_value,
+        taken_for: "a merge field of a word processor",
+    },
+    Syntax { open: "«", close: "»", accepts: of_word_processor, taken_for: "a merge field of a word processor" },
+    Syntax { open: "‹", close: "›", accepts: of_word_processor, taken_for: "a merge field in quotes" },
     Syntax { open: "⟨", close: "⟩", accepts: known, taken_for: "a placeholder in angle brackets" },
-    Syntax { open: "【", close: "】", accepts: merge_field, taken_for: "a placeholder in brackets" },
-    Syntax { open: "《", close: "》", accepts: merge_field, taken_for: "a placeholder in brackets" },
-    Syntax { open: "「", close: "」", accepts: merge_field, taken_for: "a placeholder in brackets" },
+    Syntax { open: "【", close: "】", accepts: of_word_processor, taken_for: "a placeholder in brackets" },
+    Syntax { open: "《", close: "》", accepts: of_word_processor, taken_for: "a placeholder in brackets" },
+    Syntax { open: "「", close: "」", accepts: of_word_processor, taken_for: "a placeholder in brackets" },
     Syntax { open: "<$", close: "$>", accepts: name, taken_for: "a tag of Campaign Monitor" },
     Syntax {
         open: "<",
@@ -115,16 +110,21 @@ const SYNTAXES: &[Syntax] = &[
     Syntax { open: "$[", close: "]$", accepts: anything, taken_for: "a merge tag of Zoho" },
     Syntax { open: "$(", close: ")", accepts: known, taken_for: "a placeholder in dollar signs" },
     Syntax { open: "$", close: "$", accepts: between_dollars, taken_for: "a placeholder in dollar signs" },
-    Syntax { open: "##", close: "##", accepts: known, taken_for: "a placeholder in number signs" },
+    Syntax { open: "##", close: "##", accepts: known_value, taken_for: "a placeholder in number signs" },
     Syntax { open: "#", close: "#", accepts: of_moosend, taken_for: "a placeholder of Moosend" },
-    Syntax { open: "&&", close: "&&", accepts: known, taken_for: "a placeholder in ampersands" },
+    Syntax { open: "&&", close: "&&", accepts: known_value, taken_for: "a placeholder in ampersands" },
     Syntax { open: "@(", close: ")", accepts: known, taken_for: "a placeholder of Razor" },
-    Syntax { open: "@@", close: "@@", accepts: known, taken_for: "a placeholder in at signs" },
+    Syntax { open: "@@", close: "@@", accepts: known_value, taken_for: "a placeholder in at signs" },
     Syntax { open: "@", close: "@", accepts: known_capitals, taken_for: "a placeholder in at signs, as of dotdigital" },
     Syntax { open: "#", close: "#", accepts: known_capitals, taken_for: "a placeholder in number signs" },
+    Syntax { open: "#", close: "#", accepts: titled_person, taken_for: "a placeholder in number signs" },
+    Syntax { open: "@", close: "@", accepts: titled_person, taken_for: "a placeholder in at signs" },
+    Syntax { open: "^", close: "^", accepts: titled_person, taken_for: "a placeholder in carets" },
+    Syntax { open: "=", close: "=", accepts: titled_person, taken_for: "a placeholder in equals signs" },
+    Syntax { open: "!!", close: "!!", accepts: known, taken_for: "a placeholder in exclamation marks" },
     Syntax { open: "~", close: "~", accepts: with_dot, taken_for: "a merge field of Keap" },
-    Syntax { open: "__", close: "__", accepts: known, taken_for: "a placeholder in underscores" },
-    Syntax { open: "((", close: "))", accepts: known, taken_for: "a placeholder in double parentheses" },
+    Syntax { open: "__", close: "__", accepts: known_or_capitals, taken_for: "a placeholder in underscores" },
+    Syntax { open: "((", close: "))", accepts: known_or_program, taken_for: "a placeholder in double parentheses" },
     Syntax { open: "(", close: ")", accepts: note_to_insert, taken_for: "a note that something is to be filled in" },
 ];
 
@@ -163,6 +163,12 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
             inner.trim(),
         ));
     }
+    if line.starts_with("@TrackLink") {
+        return Some(reader.found(at..at + "@TrackLink".len(), "a mark of listmonk", ""));
+    }
+    if let Some(found) = half_closed(reader, at, line) {
+        return Some(found);
+    }
     if let Some(name) = line.strip_prefix("@Model.") {
         let name = name.get(..name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len())).unwrap_or_default();
         return Some(reader.found(at..at + "@Model.".len() + name.len(), "a placeholder of Razor", name));
@@ -198,6 +204,20 @@ fn is_in_text(reader: &Reader<'_, '_>, at: usize) -> bool {
     in_quotes('"') || in_quotes('\'') || in_address && after.contains(')')
 }
 
+/// `[First Name` and `<First Name`: the other bracket was forgotten.
+fn half_closed(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<Found> {
+    let (rest, taken_for) = match line.strip_prefix('[') {
+        Some(rest) if !rest.contains(']') => (rest, "a placeholder in brackets that is not closed"),
+        Some(_) => return None,
+        None => (line.strip_prefix('<')?, "a placeholder in angle brackets that is not closed"),
+    };
+    let name = greeting::name(rest).0;
+    let is_plain = name.contains(' ') || is_spelled_as_field(name);
+    let is_meant = names_a_person(name, reader.names) && (is_plain || line.starts_with('['));
+    let is_open = is_meant && !line.contains('>');
+    is_open.then(|| reader.found(at..at + 1 + name.len(), taken_for, name))
+}
+
 /// `%s` and `%1$s`.
 fn printf(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<Found> {
     let rest = line.strip_prefix('%')?;
@@ -228,7 +248,7 @@ fn letters(place: &Place<'_, '_, '_>) -> bool {
 
 /// A name, with blanks and with what products add to it.
 fn name(place: &Place<'_, '_, '_>) -> bool {
-    letters(place) && place.inner.chars().all(|c| c.is_alphanumeric() || " _-.:|=\"'".contains(c))
+    letters(place) && place.inner.chars().all(|c| c.is_alphanumeric() || " _-.:|=\"'&;".contains(c))
 }
 
 /// A name in one word.
@@ -236,15 +256,33 @@ fn word(place: &Place<'_, '_, '_>) -> bool {
     is_word(place.inner)
 }
 
-fn is_word(text: &str) -> bool {
-    text.len() > 1
-        && text.starts_with(char::is_alphabetic)
-        && text.chars().all(|c| c.is_alphanumeric() || "_-.:".contains(c))
+/// The same, or what is spelled as programs spell a value.
+fn known_or_program(place: &Place<'_, '_, '_>) -> bool {
+    known(place) || is_value_of_a_program(place.inner)
 }
 
-/// Certainly the name of something.
-fn known(place: &Place<'_, '_, '_>) -> bool {
-    meaning(place.inner, place.names).is_some()
+/// The same, and what drafts leave open: `company`.
+fn known_value(place: &Place<'_, '_, '_>) -> bool {
+    const OF_WORD: &[&str] = &["AddressBlock", "GreetingLine", "Anrede", "Firma", "Ort", "Titel"];
+    let is_joined = is_word(place.inner) && (place.inner.contains(['.', '_']) || has_inner_capital(place.inner));
+    let is_loud = place.inner.contains('-') && is_capitals(&place.inner.replace('-', "_"));
+    known_or_program(place)
+        || is_open_in_drafts(place.inner)
+        || is_joined
+        || is_loud
+        || OF_WORD.contains(&place.inner)
+        || (is_draft(place.inner) && place.inner.contains(' '))
+}
+
+fn known_or_capitals(place: &Place<'_, '_, '_>) -> bool {
+    known(place) || is_value_in_capitals(place.inner)
+}
+
+/// `First Name`: in signs that stand around other words, too.
+fn titled_person(place: &Place<'_, '_, '_>) -> bool {
+    let is_titled =
+        place.inner.contains(' ') && place.inner.split(' ').all(|word| word.starts_with(char::is_uppercase));
+    is_titled && stands_alone(place) && names_a_person(place.inner, place.names)
 }
 
 fn stands_alone(place: &Place<'_, '_, '_>) -> bool {
@@ -263,8 +301,15 @@ fn person_after_a_sign(place: &Place<'_, '_, '_>) -> bool {
     is_person && !place.before.ends_with(|c: char| c.is_alphanumeric() || c == '}')
 }
 
+/// `FirstName`; and not `E-Mail`, which is a word.
+fn has_inner_capital(text: &str) -> bool {
+    is_word(text)
+        && text.chars().zip(text.chars().skip(1)).any(|(one, next)| one.is_lowercase() && next.is_uppercase())
+        && !text.contains('-')
+}
+
 fn known_capitals(place: &Place<'_, '_, '_>) -> bool {
-    is_capitals(place.inner) && known(place) && stands_alone(place)
+    is_capitals(place.inner) && known_or_capitals(place) && stands_alone(place)
 }
 
 /// `recipient:name`.
@@ -277,7 +322,7 @@ fn of_moosend(place: &Place<'_, '_, '_>) -> bool {
 /// `%%FirstName%%` and `%%First Name%%`, and no headline.
 fn between_double_percents(place: &Place<'_, '_, '_>) -> bool {
     let is_more = place.before.ends_with('%') || place.after.starts_with('%');
-    !is_more && (is_word(place.inner) || known(place))
+    !is_more && (is_word(place.inner.trim_start_matches('_')) || known(place))
 }
 
 /// `Contact.FirstName`.
@@ -303,13 +348,24 @@ fn between_percents(place: &Place<'_, '_, '_>) -> bool {
     let is_hex = |text: &str| text.len() >= 2 && text.bytes().take(2).all(|b| b.is_ascii_hexdigit());
     let (name, _) = place.inner.split_once('|').unwrap_or((place.inner, ""));
     let is_tag = ["IF ", "/IF", "ELSE"].iter().any(|start| place.inner.starts_with(start));
-    let is_known = known(place) && place.inner == place.inner.to_uppercase();
-    if !(is_tag || is_known || is_word(name)) {
+    let inner = place.inner.trim();
+    let is_known = meaning(inner, place.names).is_some() && inner == inner.to_uppercase();
+    let is_more = place.before.ends_with('%') != place.after.starts_with('%');
+    if is_more && is_spelled_as_field(name) && meaning(name, place.names).is_some() {
+        return true;
+    }
+    // `TODAY+7`.
+    let is_sum =
+        name.split_once(['+', '-']).is_some_and(|(name, days)| is_capitals(name) && days.parse::<u16>().is_ok());
+    if !(is_tag || is_known || is_sum || is_word(name)) {
         return false;
     }
     let in_url = place.in_url();
     let is_encoded = in_url && (is_hex(place.after) || (is_hex(place.inner) && place.inner.len() <= 3));
-    let is_share = place.before.ends_with(char::is_alphanumeric) && !in_url;
+    let is_apart = place.inner.starts_with(' ');
+    let before = if is_apart { place.before.trim_end() } else { place.before };
+    let is_share =
+        before.ends_with(char::is_alphanumeric) && !in_url && (!is_apart || before.ends_with(char::is_numeric));
     // `%APPDATA%\\Volley` is a folder.
     let is_headline = place.before.ends_with('%') || place.after.starts_with(['%', '\\']);
     if OF_WINDOWS.contains(&place.inner) {
@@ -321,19 +377,25 @@ fn between_percents(place: &Place<'_, '_, '_>) -> bool {
 /// `$NAME$`, and no two prices.
 fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
     let has_letters_only = place.inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-    let is_one =
-        is_word(place.inner) && known(place) && has_letters_only && stands_alone(place) && !place.before.ends_with('$');
-    is_one && (!place.in_url() || (is_capitals(place.inner) && known(place)))
+    let is_meant = known_or_capitals(place) && has_letters_only;
+    let is_one = is_word(place.inner) && is_meant && stands_alone(place) && !place.before.ends_with('$');
+    is_one && (!place.in_url() || is_capitals(place.inner))
 }
 
 /// `«First_Name»`, `«FirstName»`: other languages quote words like this.
-fn merge_field(place: &Place<'_, '_, '_>) -> bool {
-    // `E-Mail` is a word.
-    let has_inner_capital = || {
-        place.inner.chars().skip(1).any(char::is_uppercase) && !is_capitals(place.inner) && !place.inner.contains('-')
-    };
+fn of_word_processor(place: &Place<'_, '_, '_>) -> bool {
+    // Other languages quote words so: a name that is one, and stands alone, is a word.
+    const WORDS: &[&str] = &["email", "e_mail", "mail", "name", "nom", "nome", "nombre", "naam", "phone", "recipient"];
+    let is_beside_another =
+        || place.before.trim_end().ends_with(['»', '›']) || place.after.trim_start().starts_with(['«', '‹']);
+    let is_of_contacts = || known(place) && !WORDS.contains(&normalised_name(place.inner).as_str());
     matches!(place.inner, "AddressBlock" | "GreetingLine")
-        || (known(place) && (place.inner.contains('_') || has_inner_capital()))
+        || is_value_in_capitals(place.inner)
+        || matches!(place.inner.to_lowercase().as_str(), "fname" | "lname")
+        || is_of_contacts()
+        || (known(place) && (place.inner.contains('_') || has_inner_capital(place.inner)))
+        || (names_a_person(place.inner, place.names) && is_beside_another())
+        || (matches!(place.inner, "Anrede" | "Titel" | "Firma" | "Ort") && is_beside_another())
 }
 
 /// `<first_name>`, `<FNAME>` and `<unsubscribe>`, which no browser shows.
@@ -347,17 +409,43 @@ fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
         "forwardtoafriend",
         "multiline",
         "preferences",
+        "repeater",
         "singleline",
+        "tableofcontents",
         "unsubscribe",
         "webversion",
     ];
+    // Nothing of HTML: an element of its own kind, with the name of a field in it.
+    const OF_FIELDS: &[&str] =
+        &["field", "merge", "mergefield", "personalisation", "personalization", "placeholder", "token", "variable"];
+    // Elements of HTML that an attribute may be called like.
+    const OF_HTML: &[&str] = &[
+        "a", "address", "article", "aside", "b", "body", "button", "caption", "center", "cite", "code", "data",
+        "dialog", "em", "font", "footer", "form", "head", "header", "i", "img", "input", "label", "legend", "link",
+        "main", "map", "mark", "menu", "meta", "nav", "object", "output", "p", "picture", "pre", "progress", "q", "s",
+        "section", "select", "small", "source", "span", "strong", "style", "sub", "summary", "table", "template",
+        "time", "title", "track", "u", "video",
+    ];
+    // With a capital, and no element of HTML.
+    const OF_VALUES: &[&str] =
+        &["amount", "city", "company", "customer", "date", "discount", "phone", "price", "product", "url", "venue"];
     let is_field = place.inner.contains('_') || place.inner.len() >= 4;
-    let is_person =
-        || meaning(place.inner, place.names).is_some_and(|name| matches!(name, "first_name" | "last_name" | "name"));
+    let is_person = || names_a_person(place.inner, place.names);
     let tag = place.inner.split(' ').next().unwrap_or_default();
     // `<Input Name>` would be an element, and nobody writes it so.
     let has_words = place.inner.starts_with(|c: char| c.is_uppercase()) && !is_capitals(tag);
+    let element = place.inner.trim_end_matches(['/', ' ']);
+    let is_of_constant_contact = element == "Greeting" && place.inner.ends_with('/')
+        || (has_inner_capital(element)
+            && ["FirstName", "LastName", "EmailAddress"].iter().any(|end| element.ends_with(end)));
     OF_CAMPAIGN_MONITOR.contains(&tag)
+        || is_of_constant_contact
+        || place.inner.starts_with("t t-")
+        || (place.names.has_attribute(place.inner) && !OF_HTML.contains(&place.inner.to_lowercase().as_str()))
+        || (OF_FIELDS.contains(&tag.to_lowercase().as_str()) && tag.len() < place.inner.len())
+        || (place.inner.starts_with(char::is_uppercase) && OF_VALUES.contains(&place.inner.to_lowercase().as_str()))
+        || (is_value_of_a_program(place.inner) && !place.in_url())
+        || (place.inner.eq_ignore_ascii_case("email") && !place.in_url())
         || (is_field && is_person())
         || is_note(place.inner)
         || (has_words && is_blank(place.inner))
@@ -368,90 +456,16 @@ fn note_to_insert(place: &Place<'_, '_, '_>) -> bool {
     let lower = place.inner.trim().to_lowercase();
     let inner = place.inner.trim();
     let is_insert = lower.starts_with("insert ") || lower.starts_with("please insert ");
-    (is_insert && is_note(inner)) || (inner.starts_with(char::is_uppercase) && is_blank(inner))
-}
-
-/// `field:first_name`.
-fn is_shortcode(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(kind, name)| {
-        matches!(kind, "field" | "merge" | "var" | "contact" | "user" | "customer" | "person") && is_word(name)
-    })
-}
-
-/// What is named in brackets: `first_name` of `contact.first_name`, `FirstName|there` and `Recipient's first_name here`.
-fn the_name(text: &str) -> &str {
-    let name = text.split(['|', ',']).next().unwrap_or_default();
-    let name = name.split(" default=").next().and_then(|name| name.split(" fallback=").next()).unwrap_or(name).trim();
-    let name = name.rsplit("'s ").next().and_then(|name| name.rsplit("\u{2019}s ").next()).unwrap_or(name);
-    let name = name.strip_suffix(" here").or_else(|| name.strip_suffix(" HERE")).unwrap_or(name);
-    match name.rsplit_once('.') {
-        Some((_, last)) if is_word(name) => last,
-        _ => name.trim_start_matches('@'),
-    }
-}
-
-/// `[NAME]`, `[First Name]`, `[Name,fallback=you]`, `[subscriber:firstname]`, `[insert name]`; and no link of Markdown.
-fn bracketed(place: &Place<'_, '_, '_>) -> bool {
-    const OF_PHPLIST: &[&str] = &[
-        "BLACKLISTURL",
-        "CONFIRMATIONURL",
-        "FORWARDURL",
-        "JUMPOFFURL",
-        "LISTOWNER",
-        "ORGANISATION_NAME",
-        "PREFERENCES",
-        "PREFERENCESURL",
-        "SIGNATURE",
-        "SUBSCRIBEURL",
-        "UNSUBSCRIBE",
-        "UNSUBSCRIBEURL",
-        "USERID",
-        "USERTRACK",
-        "VIEWONLINE",
-    ];
-    // Words that a headline or a form has in brackets, too.
-    const ORDINARY: &[&str] = &["first", "last", "mail", "recipient", "mobile", "sms"];
-    const OF_SENDY: &[&str] =
-        &["unsubscribe", "unsubscribe_url", "unsubscribe_link", "webversion", "webview", "resubscribe"];
-    const OF_MAILPOET: &[&str] = &["subscriber:", "link:", "newsletter:", "date:", "user:", "site:"];
-    let inner = place.inner.trim_matches(' ');
-    if inner.contains(",fallback=")
-        || OF_MAILPOET
-            .iter()
-            .any(|start| inner.starts_with(start) && is_word(inner.split('|').next().unwrap_or_default().trim()))
-    {
-        return true;
-    }
-    let (plain, default) = inner.split_once("%%").unwrap_or((inner, ""));
-    // `a[name]` and `vec![name]`.
-    let is_macro = place.before.strip_suffix('!').is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric()));
-    let is_index = is_macro
-        || place.before.ends_with(char::is_alphanumeric)
-        || (place.in_url() && !place.before.ends_with(['=', '/']));
-    if place.after.starts_with(['(', '[', ':']) || is_index {
-        return OF_PHPLIST.contains(&plain);
-    }
-    let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
-    if OF_SENDY.contains(&plain.replace(' ', "_").to_lowercase().as_str())
-        || is_note(plain)
-        || is_blank(plain)
-        || is_shortcode(plain)
-    {
-        return true;
-    }
-    // `[Email] course` is the label of a headline.
-    let is_label = matches!(plain, "Email" | "email") && is_first_of_line(place) && place.after.starts_with(' ');
-    if is_label {
-        return false;
-    }
-    let plain = the_name(plain);
-    let means = meaning(plain, place.names).filter(|_| !ORDINARY.contains(&plain.to_lowercase().as_str()));
-    let is_meant =
-        means.is_some_and(|name| is_person(name) || !default.is_empty() || (plain.contains('_') && name != plain));
-    OF_PHPLIST.contains(&plain) || plain.starts_with("UNSUBSCRIBEURL:") || is_meant
-}
-
-fn is_first_of_line(place: &Place<'_, '_, '_>) -> bool {
-    let before = place.reader.line_before(place.at).trim_end();
-    before.is_empty() || before.ends_with('>')
+    let is_field = || {
+        is_spelled_as_field(inner)
+            && names_a_person(inner, place.names)
+            && !place.before.ends_with(|c: char| c.is_alphanumeric() || "_$%".contains(c))
+    };
+    let is_of_markdown =
+        place.before.ends_with(']') && matches!(inner, "URL" | "LINK" | "TBD" | "TODO" | "INSERT_LINK");
+    is_of_markdown
+        || is_field()
+        || (is_insert && is_note(inner))
+        || (lower.starts_with("bitte ") && is_blank(inner))
+        || (inner.starts_with(char::is_uppercase) && is_blank(inner))
 }

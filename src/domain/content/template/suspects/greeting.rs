@@ -2,6 +2,7 @@
 
 use super::bare::is_spelled_as_field;
 use super::meaning::meaning;
+use super::place::names_a_person;
 use super::{Found, Reader};
 
 /// What stands before a name, in the common languages of Europe.
@@ -105,8 +106,10 @@ const LONGEST_GREETING: usize = 16;
 const ENDINGS: &[&str] = &["(r)", "(s)", "(a)", "/r", "/-r", ":r", "*r", "/a", "(e)", "·e"];
 
 /// What ends an address: `Dear Name,`.
-const ENDS: &[char] =
-    &[',', '!', '?', '.', ':', ';', '\n', '\r', '<', ')', '|', '"', '”', '“', '*', '_', '`', '–', '—', '&'];
+const ENDS: &[char] = &[
+    ',', '!', '?', '.', ':', ';', '\n', '\r', '<', ')', '|', '"', '”', '“', '\'', '’', '»', '›', '*', '_', '`', '–',
+    '—', '&',
+];
 
 /// What stands around a name that somebody wanted to be seen.
 const AROUND: &[char] = &['*', '_', '"', '“', '„', '\'', '`', '(', '‘', '«'];
@@ -144,6 +147,10 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     if after.len() == rest.len() || rest.get(..rest.len() - after.len())?.matches('\n').count() > 1 {
         return None;
     }
+    if let Some(len) = left_open(after) {
+        let start = at + ahead.len() - after.len();
+        return Some(reader.found(start..start + len, "a greeting of nobody", ""));
+    }
     // Signs around a name say more than the greeting.
     if after.starts_with(super::is_sign)
         && !after.starts_with(|c: char| c.is_alphabetic() || c == '{')
@@ -153,7 +160,7 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     }
     if let Some(note) = after.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(note, _)| note)
         && note.chars().count() <= LONGEST_NOTE
-        && note.chars().any(char::is_alphabetic)
+        && (note.chars().any(char::is_alphabetic) || note.len() > 2 && note.chars().all(|c| "._\u{2026}".contains(c)))
         && !note.contains('\n')
     {
         let start = at + ahead.len() - after.len();
@@ -181,6 +188,23 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     fits(one, rest).then(|| found(reader, start, one))
 }
 
+/// `XXX,`, `___,`, `undefined,`: nobody was put in. Its length.
+fn left_open(after: &str) -> Option<usize> {
+    const NOBODY: &[&str] = &["undefined", "null", "NaN", "XY"];
+    let run = |sign: char, least: usize| {
+        let len = after.len() - after.trim_start_matches(sign).len();
+        (len >= least * sign.len_utf8()).then_some(len)
+    };
+    let word = || {
+        let word = letters(after).0;
+        NOBODY.contains(&word).then_some(word.len())
+    };
+    // `…` is what stands for a placeholder where HTML is read as it is seen.
+    let len = run('X', 2).or_else(|| run('_', 2)).or_else(|| run('.', 3)).or_else(|| run('?', 2));
+    let len = len.or_else(word)?;
+    after.get(len..)?.trim_start_matches(' ').starts_with(',').then_some(len)
+}
+
 fn found(reader: &Reader<'_, '_>, at: usize, name: &str) -> Found {
     reader.found(at..at + name.len(), "the name of a field where a person is addressed", name)
 }
@@ -195,7 +219,7 @@ fn letters(text: &str) -> (&str, &str) {
 }
 
 /// The one or two words that a text begins with, and what follows them: `First Name`, `First-Name`.
-fn name(text: &str) -> (&str, &str) {
+pub(super) fn name(text: &str) -> (&str, &str) {
     let (_, rest) = letters(text);
     let Some(second) = rest.strip_prefix([' ', '\u{a0}', '-', '.', '\u{2009}']) else { return letters(text) };
     let (word, rest) = letters(second);
@@ -204,8 +228,7 @@ fn name(text: &str) -> (&str, &str) {
 
 /// Whether a text is what fields with the name of a person are called.
 fn is_person(reader: &Reader<'_, '_>, text: &str) -> bool {
-    !ORDINARY.contains(&text.to_lowercase().as_str())
-        && meaning(text, reader.names).is_some_and(|name| matches!(name, "first_name" | "last_name" | "name"))
+    !ORDINARY.contains(&text.to_lowercase().as_str()) && names_a_person(text, reader.names)
 }
 
 /// Whether an address ends here: at a sign, or with another name.
@@ -222,7 +245,14 @@ fn is_first_of_line(reader: &Reader<'_, '_>, at: usize, text: &str, rest: &str) 
     }
     // `First name, please` stands in forms.
     let is_titled = || text.contains(' ') && text.split(' ').all(|word| word.starts_with(char::is_uppercase));
-    let Some(after) = rest.strip_prefix([',', '!']).filter(|_| is_spelled_as_field(text) || is_titled()) else {
+    // `Vorname, wir …`: a word that is nothing but the name of a field.
+    let is_field = || {
+        let lower = text.to_lowercase();
+        let is_word = ORDINARY.contains(&lower.as_str()) || WORDS.contains(&lower.as_str()) || lower == "surname";
+        !is_word && !text.contains(' ') && text.starts_with(char::is_uppercase)
+    };
+    let Some(after) = rest.strip_prefix([',', '!']).filter(|_| is_spelled_as_field(text) || is_titled() || is_field())
+    else {
         return false;
     };
     let next = name(after.trim_start());

@@ -3,6 +3,7 @@
 use strsim::normalized_damerau_levenshtein;
 
 use super::super::names::Names;
+use super::drafts::what_to_fill_in;
 use crate::domain::people::contact::normalised_name;
 
 /// How like a valid name another one must be to be named, from 0 to 1.
@@ -99,199 +100,25 @@ pub(super) fn meaning<'k>(inner: &str, names: &Names<'k>) -> Option<&'k str> {
     names.by_name(&name).or_else(|| merged.and_then(|own| names.by_name(own)))
 }
 
-/// How a note begins that something is to be filled in.
-const VERBS: &[&str] = &["insert", "enter", "add", "type", "fill", "put"];
-
-/// What such a note names, in the end.
-const KINDS: &[&str] = &[
-    "code",
-    "image",
-    "name",
-    "names",
-    "date",
-    "company",
-    "address",
-    "email",
-    "title",
-    "city",
-    "phone",
-    "link",
-    "url",
-    "number",
-    "customer",
-    "client",
-    "recipient",
-    "product",
-    "price",
-    "cta",
-    "signature",
-    "logo",
-    "discount",
+/// What programs call a value in the end: `orderNumber`, `TRACKING_LINK`.
+const ENDS_OF_VALUES: &[&str] = &[
+    "address", "amount", "code", "count", "date", "email", "id", "link", "name", "number", "phone", "price", "time",
+    "title", "token", "total", "url",
 ];
 
-/// Words of other languages that ask for something to be filled in, at the end of a note or at its beginning.
-const VERBS_ELSEWHERE: &[&str] = &[
-    "einfügen",
-    "eintragen",
-    "einsetzen",
-    "ergänzen",
-    "insérer",
-    "insérez",
-    "inserer",
-    "insertar",
-    "inserta",
-    "introducir",
-    "inserire",
-    "inserisci",
-    "inserir",
-    "invullen",
-    "invoegen",
-    "vul",
-    "wpisz",
-    "wstaw",
-    "infoga",
-    "indsæt",
-];
-
-/// What they ask for.
-const KINDS_ELSEWHERE: &[&str] = &[
-    "name",
-    "namen",
-    "vorname",
-    "vornamen",
-    "nachname",
-    "nachnamen",
-    "datum",
-    "firma",
-    "firmenname",
-    "ort",
-    "adresse",
-    "link",
-    "url",
-    "titel",
-    "betrag",
-    "nom",
-    "prénom",
-    "prenom",
-    "date",
-    "lien",
-    "société",
-    "entreprise",
-    "nombre",
-    "apellido",
-    "fecha",
-    "enlace",
-    "empresa",
-    "nome",
-    "cognome",
-    "data",
-    "azienda",
-    "naam",
-    "voornaam",
-    "bedrijf",
-    "nazwa",
-    "logo",
-    "förnamn",
-    "namn",
-];
-
-/// Whose such a thing is.
-const YOURS: &[&str] =
-    &["your", "ihr", "ihre", "dein", "deine", "votre", "tu", "su", "tuo", "uw", "je", "twoje", "seu"];
-
-/// What of the owner of such a thing drafts name: `Company Name`.
-const NAMED: &[&str] = &[
-    "brand",
-    "business",
-    "client",
-    "company",
-    "contact",
-    "customer",
-    "donor",
-    "event",
-    "guest",
-    "member",
-    "organisation",
-    "organization",
-    "patient",
-    "product",
-    "project",
-    "recipient",
-    "sender",
-    "shop",
-    "store",
-    "student",
-    "subscriber",
-    "team",
-    "user",
-];
-
-/// Whether a text in brackets is one that somebody is to put something in the place of: `Company Name`, `Your Company`, `Datum einfügen`,
-/// `Nom du client`. With small letters, `product name` is the label of something.
-pub(super) fn is_blank(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let words: Vec<&str> = lower.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
-    let is_titled = text.rsplit([' ', '_', '-']).next().is_some_and(|word| word.starts_with(char::is_uppercase));
-    if is_titled && OF_DRAFTS.contains(&words.join(" ").as_str()) {
-        return true;
-    }
-    let [first, .., last] = words.as_slice() else { return false };
-    if words.len() > 6 || !words.iter().all(|word| word.chars().all(char::is_alphabetic)) {
+/// Whether a text is spelled as programs spell the name of a value, and no word of a language: `order_id`, `orderNumber`.
+pub(super) fn is_value_of_a_program(text: &str) -> bool {
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic())
+        || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    {
         return false;
     }
-    let has_kind = || words.iter().any(|word| KINDS_ELSEWHERE.contains(word));
-    let is_asked = || (VERBS_ELSEWHERE.contains(last) || VERBS_ELSEWHERE.contains(first)) && has_kind();
-    let is_kind = KINDS.contains(last) || KINDS_ELSEWHERE.contains(last) || OF_OWNERS.contains(last);
-    // `Il tuo nome` has an article before it.
-    let is_owner = YOURS.contains(first)
-        || (words.len() == 3 && matches!(*first, "il" | "la") && words.get(1).is_some_and(|word| YOURS.contains(word)));
-    let is_owned = is_kind && words.len() <= 3 && is_owner;
-    let is_of = || {
-        let is_joint =
-            |word: &&&str| matches!(**word, "des" | "der" | "du" | "de" | "dell" | "van" | "klienta" | "firmy");
-        KINDS_ELSEWHERE.contains(first) && *first != "date" && words.get(1).filter(is_joint).is_some()
-    };
-    is_asked()
-        || (is_owned && (is_titled || *first != "your" || text.contains(['_', '-'])))
-        || is_of()
-        || (is_titled && *last == "name" && NAMED.contains(first))
-}
-
-/// What drafts leave to be filled in, where it is a whole text in brackets.
-const OF_DRAFTS: &[&str] =
-    &["company", "company address", "discount code", "firmenname", "order number", "phone number", "tracking number"];
-
-/// What else drafts leave to be filled in of their sender.
-const OF_OWNERS: &[&str] = &[
-    "brand",
-    "business",
-    "domain",
-    "information",
-    "organisation",
-    "organization",
-    "position",
-    "role",
-    "signature",
-    "team",
-    "website",
-];
-
-/// Whether a text is a note that something is to be filled in: `insert first name`, `enter your company name here`. Without `here` the other
-/// verbs stand on buttons.
-pub(super) fn is_note(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let is_meant = lower.starts_with("insert") || lower.starts_with("please insert") || lower.ends_with("here");
-    is_meant && what_to_fill_in(text).is_some_and(|what| KINDS.contains(&what.rsplit(' ').next().unwrap_or_default()))
-}
-
-/// What a note asks for: `first name` of `insert first name here`.
-fn what_to_fill_in(text: &str) -> Option<String> {
-    let text = text.to_lowercase();
-    let words: Vec<&str> = text.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
-    let words = words.strip_prefix(&["please"]).unwrap_or(&words);
-    let (verb, rest) = words.split_first()?;
-    let rest = rest.strip_suffix(&["here"]).unwrap_or(rest);
-    VERBS.contains(verb).then(|| rest.join(" "))
+    if let Some((_, last)) = text.trim_matches('_').rsplit_once('_') {
+        return !last.is_empty();
+    }
+    let last = text.rfind(|c: char| c.is_ascii_uppercase()).and_then(|start| text.get(start..)).unwrap_or_default();
+    let is_camel = text.starts_with(|c: char| c.is_ascii_lowercase()) && !last.is_empty();
+    is_camel && ENDS_OF_VALUES.contains(&last.to_lowercase().as_str())
 }
 
 /// What to write for a text that somebody took for a placeholder, where it can be guessed.
