@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::props::{self, Props};
-use super::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError, has_placeholders, position};
+use super::template::{
+    Compiled, Content, MAX_SUBJECT, Part, RenderError, SubjectRule, TemplateError, has_placeholders, position,
+};
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::contact::{Attributes, FieldError};
 use crate::domain::shown::shown;
@@ -74,6 +76,21 @@ pub fn check_props(values: Attributes) -> Result<Props, Vec<FieldError>> {
     let found = props.values().iter().filter(|(_, value)| has_words_to_fill(value));
     let errors: Vec<FieldError> = found.map(|(name, _)| refused(name)).collect();
     if errors.is_empty() { Ok(props) } else { Err(errors) }
+}
+
+/// Checks that a subject can be written with the values of a campaign.
+///
+/// # Errors
+/// A value has a line break, or is too long, and the subject prints it.
+pub fn check_props_of_subject(compiled: &Compiled, props: &Props) -> Result<(), FieldError> {
+    let refused = |error: RenderError| {
+        FieldError::new(
+            "/props",
+            "props_invalid",
+            format!("with these values, the {error}, and the subject prints them"),
+        )
+    };
+    if props.is_empty() { Ok(()) } else { compiled.try_subject(props).map_err(refused) }
 }
 
 /// Whether a value has a text in it that somebody may have meant to be filled in.
@@ -256,5 +273,18 @@ mod tests {
             assert_eq!(props(text).as_deref(), Some("/props/a"), "{text}");
         }
         assert_eq!(props("20 % off: {1, 2} [here] $5"), None);
+    }
+
+    #[test]
+    fn a_value_with_a_line_break_cannot_stand_in_a_subject() {
+        let props = check_props(serde_json::from_value(serde_json::json!({ "a": "x\ny", "b": "x" })).unwrap()).unwrap();
+        let fits = |subject: &str| {
+            let compiled = Compiled::compile(&content(subject, "{campaign.props.a}", None), &props.names()).unwrap();
+            check_props_of_subject(&compiled, &props).map_err(|error| error.field)
+        };
+        assert_eq!(fits("Now {campaign.props.b} {first_name}"), Ok(()));
+        for subject in ["Now {campaign.props.a}", "{% if true %}{{ campaign.props.a }}{% endif %}"] {
+            assert_eq!(fits(subject), Err("/props".into()), "{subject}");
+        }
     }
 }

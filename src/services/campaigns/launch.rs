@@ -16,6 +16,7 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, NobodyNamed};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::check::check_props_of_subject;
 use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateError, TrackedLink};
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
@@ -27,7 +28,7 @@ use crate::services::audit::{self, Line};
 use crate::services::content::check_email::{check_files, check_pool_takes};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
-use crate::store::campaigns::{self, CampaignRow, TransitionError, email_fields};
+use crate::store::campaigns::{self, CampaignRow, TransitionError, about, email_fields};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::people::link_keys;
 use crate::store::segments::names;
@@ -409,6 +410,8 @@ pub(super) fn content_of(
     let content = version.content();
     let compiled = content.check_placeholders(&known).and_then(|()| Compiled::compile(&content, &known));
     let compiled = compiled.map_err(|error| LaunchError::Template(Box::new(error)))?;
+    check_props_of_subject(&compiled, &about::of(conn, campaign.id)?.props)
+        .map_err(|error| LaunchError::Email(vec![error]))?;
     let email = email_fields::of(conn, campaign)?;
     email.check(campaign.channel, &known).map_err(LaunchError::Email)?;
     let errors = check_files(conn, &email.attachments, services.settings.email.max_attachments_bytes)?;

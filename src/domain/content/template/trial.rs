@@ -1,6 +1,7 @@
 //! Trying a template out before it is saved.
 
-use super::{Compiled, RenderError, TemplateError};
+use super::{Compiled, Message, Provided, RenderError, TemplateError};
+use crate::domain::content::props::Props;
 use crate::domain::people::contact::{Fields, Profile};
 
 impl Compiled {
@@ -10,6 +11,30 @@ impl Compiled {
     /// # Errors
     /// [`TemplateError::TooHeavy`].
     pub fn try_out(&self) -> Result<(), TemplateError> {
+        match self.render_for_sample(&Props::default()) {
+            Err(RenderError::TooManySteps { part, line }) => {
+                Err(TemplateError::TooHeavy { part, line, what: "it takes too many steps" })
+            }
+            Err(RenderError::TooLong { part }) => {
+                Err(TemplateError::TooHeavy { part, line: 1, what: "it comes to more than 2 MiB" })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Renders the template for a contact of short values and a campaign with these values: what goes wrong with the subject then goes wrong for
+    /// everybody.
+    ///
+    /// # Errors
+    /// [`RenderError::SubjectControl`] and [`RenderError::SubjectTooLong`].
+    pub fn try_subject(&self, props: &Props) -> Result<(), RenderError> {
+        match self.render_for_sample(props) {
+            Err(error @ (RenderError::SubjectControl | RenderError::SubjectTooLong)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn render_for_sample(&self, props: &Props) -> Result<Message, RenderError> {
         let sample = Profile {
             fields: Fields {
                 email: Some("a@example.com".to_owned()),
@@ -19,14 +44,6 @@ impl Compiled {
             },
             ..Profile::default()
         };
-        match self.render(&sample) {
-            Err(RenderError::TooManySteps { part, line }) => {
-                Err(TemplateError::TooHeavy { part, line, what: "it takes too many steps" })
-            }
-            Err(RenderError::TooLong { part }) => {
-                Err(TemplateError::TooHeavy { part, line: 1, what: "it comes to more than 2 MiB" })
-            }
-            _ => Ok(()),
-        }
+        self.render_for(&sample, &Provided { props: props.clone(), ..Provided::default() }, None)
     }
 }
