@@ -41,6 +41,7 @@ pub(super) mod keys;
 pub(super) mod lift;
 mod lines;
 pub(super) mod lists;
+mod literal_lines;
 pub(super) mod live;
 pub(super) mod mail;
 pub(super) mod now;

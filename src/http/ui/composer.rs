@@ -119,6 +119,7 @@ fn called(field: &str) -> &'static str {
         "subject" => "Subject",
         "body_text" => "Text",
         "body_html" => "HTML",
+        "literal" => "Sent as written",
         "category" => "Why it is sent",
         "topic_id" => "Topic",
         "rate_per_second" => "Rate",
@@ -172,6 +173,11 @@ impl ComposerPage {
     /// Whether it has values of its own.
     fn has_values(&self) -> bool {
         !self.form.value("props").is_empty() || self.wrong("props").is_some()
+    }
+
+    /// Whether texts are named that go out as they are written.
+    fn has_literal(&self) -> bool {
+        !self.form.value("literal").is_empty() || self.wrong("literal").is_some()
     }
 
     /// Whether somebody is left out.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::email_form::EmailTyped;
 use super::form::Form;
 use super::header_lines;
+use super::literal_lines::literal_lines;
 use crate::domain::campaigns::audience::{Audience, CampaignPart};
 use crate::domain::content::props::Props;
 use crate::http::api::campaigns::Campaign;
@@ -30,6 +31,7 @@ pub(super) fn fields_of(campaign: &Campaign) -> Form {
         fields.push(("subject", own.subject.clone()));
         fields.push(("body_text", own.body_text.clone()));
         fields.push(("body_html", own.body_html.clone().unwrap_or_default()));
+        fields.push(("literal", own.literal.join("\n")));
         fields.push(("has_own", "yes".to_owned()));
     }
     fields.extend(EmailTyped::stored(&campaign.email).fields());
@@ -136,6 +138,9 @@ impl Body {
             self.set("subject", json!(form.value("subject")));
             self.set("body_text", json!(lines(form.value("body_text"))));
             self.set("body_html", text_or_null(&lines(form.value("body_html"))));
+            if let Some(literal) = form.text("literal") {
+                self.set("literal", json!(literal_lines(literal)));
+            }
         }
         if let Some(category) = form.text("category") {
             self.set("template_id", Value::Null);
@@ -284,7 +289,7 @@ impl Body {
 }
 
 /// What is saved together or not at all.
-const CONTENT: [&str; 5] = ["template_id", "subject", "body_text", "body_html", "category"];
+const CONTENT: [&str; 6] = ["template_id", "subject", "body_text", "body_html", "literal", "category"];
 
 fn insert(part: &mut Map<String, Value>, name: &str, named: Vec<Value>) {
     if !named.is_empty() {
@@ -428,6 +433,14 @@ mod tests {
         assert!(body.leave_out(&unknown) && !body.members.contains_key("props"));
         assert!(body.leave_out(&[FieldProblem::new("/from", "from_invalid", "is at another domain")]));
         assert!(!body.members.contains_key("pool"));
+    }
+
+    #[test]
+    fn texts_that_are_sent_as_written_stand_one_on_a_line_with_their_blanks() {
+        let written = |text: &str| Body::of(&form(&[("body_text", "x"), ("literal", text)])).members["literal"].clone();
+        assert_eq!(written(" [City]\r\n\r\n{id} \r\n"), json!([" [City]", "{id} "]));
+        assert_eq!(written(""), json!([]));
+        assert!(!Body::of(&form(&[("body_text", "x")])).members.contains_key("literal"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::header_lines;
+use super::literal_lines::literal_lines;
 use super::refused::{Refusal, led_on, refused};
 use super::templates::tracked;
 use crate::domain::channel::ChannelKind;
@@ -88,11 +89,6 @@ impl Typed {
             attachments: read_part(self.email.attachments()?, "/attachments")?,
         })
     }
-}
-
-/// The texts of a field that has one on each line.
-pub(super) fn literal_lines(text: &str) -> Vec<String> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect()
 }
 
 /// One of a closed set of words.
