@@ -11,6 +11,8 @@ pub(super) enum Named {
     Detail,
     /// It is about something near to consent: any answer in it, also 0 and 1, may be one about consent.
     Near,
+    /// It is mostly about something else, such as a customer who is active: only a no in it may be one about consent.
+    Doubtful,
     /// It may say it, and how is not clear.
     Unclear,
 }
@@ -65,7 +67,9 @@ pub(super) fn of_name(name: &str) -> Option<Named> {
         | "do_not_contact" => Consent::Marked(Meaning::Refuses),
         "deactivated" | "blocked" | "is_blocked" | "suppressed" | "is_suppressed" | "blacklisted" | "blocklisted"
         | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
-        "bounced" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
+        "verstorben" | "deceased" | "is_deceased" | "decede" | "fallecido" | "deceduto" | "overleden" | "gesperrt"
+        | "sperrvermerk" => Consent::Marked(Meaning::Blocked),
+        "bounced" | "bounce" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
         "complained" | "complaint" | "spam_complaint" => Consent::Marked(Meaning::Complained),
         "email_preference"
         | "email_preferences"
@@ -138,6 +142,10 @@ const AGREEMENTS: &[&str] = &[
     "inscrit",
     "iscritto",
     "contactable",
+    "rundbrief",
+    "rundmail",
+    "werbezustimmung",
+    "zugestimmt",
 ];
 const REFUSALS: &[&str] = &[
     "werbeverbot",
@@ -172,6 +180,18 @@ const REFUSALS: &[&str] = &[
     "uitgeschreven",
     "afgemeld",
     "wypisany",
+    "widerruf",
+    "widerrufen",
+    "widerspruch",
+    "widersprochen",
+    "kontaktsperre",
+    "kontaktverbot",
+    "mailsperre",
+    "emailsperre",
+    "sperre",
+    "robinson",
+    "opposition",
+    "baja",
 ];
 /// With a word of agreement, or of what is agreed to, they make a refusal of it.
 const NEGATIONS: &[&str] = &[
@@ -210,6 +230,8 @@ const NEGATIONS: &[&str] = &[
     "widerspruch",
     "abgelehnt",
 ];
+/// What is not to be done: "Nicht kontaktieren".
+const WRITTEN_TO: &[&str] = &["kontaktieren", "anschreiben", "mailen", "anmailen"];
 /// With what is agreed to alone, these do so, too: "No email". "Mail stop" is a part of addresses.
 const PLAIN_NEGATIONS: &[&str] = &[
     "no", "not", "without", "kein", "keine", "keinen", "ohne", "sans", "sin", "senza", "geen", "ingen", "disabled",
@@ -266,6 +288,7 @@ const DETAILS: &[&str] = &[
     "form",
     "date",
     "datum",
+    "fecha",
     "time",
     "at",
     "on",
@@ -372,7 +395,11 @@ pub(super) fn about(name: &str) -> Option<About> {
     let is_choice = |word: &str| has(&["yes"]) && has(&["no"]) && matches!(word, "yes" | "no");
     let negates = words.iter().any(|word| NEGATIONS.contains(word) && !is_choice(word));
     let agrees = has(AGREEMENTS) || has_pair("opt", "in") || has_pair("opted", "in") || has(ALLOWANCES) && has(EMAILS);
-    let says_no = has(REFUSALS) || has_pair("opt", "out") || has_pair("opted", "out") || has_pair("do", "not");
+    let says_no = has(REFUSALS)
+        || has_pair("opt", "out")
+        || has_pair("opted", "out")
+        || has_pair("do", "not")
+        || has(&["nicht"]) && has(WRITTEN_TO);
     let refuses = says_no || negates && (agrees || has(EMAILS) && has(PLAIN_NEGATIONS));
     if !(agrees || refuses) || has(MEASURES) {
         return None;
@@ -385,8 +412,20 @@ pub(super) fn about(name: &str) -> Option<About> {
     {
         return None;
     }
-    let is_known =
-        is_all(&[AGREEMENTS, REFUSALS, NEGATIONS, ALLOWANCES, EMAILS, DETAILS, NEUTRAL, &["opt", "out", "do", "yes"]]);
+    // "Nicht angemeldet" is nothing of the kind.
+    let nicht: &[&str] = if has(WRITTEN_TO) { &["nicht"] } else { &[] };
+    let is_known = is_all(&[
+        AGREEMENTS,
+        REFUSALS,
+        NEGATIONS,
+        ALLOWANCES,
+        EMAILS,
+        DETAILS,
+        NEUTRAL,
+        WRITTEN_TO,
+        nicht,
+        &["opt", "out", "do", "yes"],
+    ]);
     match (is_known, refuses) {
         // "Email not verified" is about something else.
         (false, _) if !(agrees || says_no) => None,

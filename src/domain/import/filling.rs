@@ -98,6 +98,9 @@ impl Told {
                 if column.manner == Manner::Near {
                     refusals::check_near(&text)?;
                 }
+                if column.manner == Manner::Doubtful {
+                    refusals::check_doubtful(&text)?;
+                }
                 let value = Value::String(text.into_owned());
                 check_attribute(name, &value)?;
                 self.draft.attributes.insert(name.clone(), value);
@@ -126,6 +129,9 @@ impl Told {
                 }
                 if column.manner == Manner::Near && (value.is_boolean() || value.is_number()) {
                     refusals::check_near(&value.to_string())?;
+                }
+                if column.manner == Manner::Doubtful && (value.is_boolean() || value.is_number()) {
+                    refusals::check_doubtful(&value.to_string())?;
                 }
                 check_attribute(name, value)?;
                 self.draft.attributes.insert(name.clone(), value.clone());
@@ -295,7 +301,7 @@ impl Manner {
     /// A cell as its column is written.
     fn of(self, text: &str) -> std::borrow::Cow<'_, str> {
         match self {
-            Self::AsIs | Self::Perhaps | Self::Exported | Self::Detail | Self::Near => text.into(),
+            Self::AsIs | Self::Perhaps | Self::Exported | Self::Detail | Self::Near | Self::Doubtful => text.into(),
             Self::First => cell::first(text).into(),
             Self::Digits => cell::with_plus(text).into(),
             Self::Quoted => cell::unquoted(text).into(),
@@ -308,7 +314,7 @@ fn wrong_type() -> FieldError {
     FieldError::new(
         "row",
         "wrong_type",
-        "must be a text; lists and objects can only be attributes, and tags a list of texts",
+        "must be a text; tags may be a list of texts; map the column to attributes.NAME to keep a list or an object as it is",
     )
 }
 

@@ -87,6 +87,8 @@ pub(super) enum Manner {
     Detail,
     /// About something near to consent: any answer may be one about consent.
     Near,
+    /// Mostly about something else: a no may be one about consent.
+    Doubtful,
 }
 
 /// What a column says of a contact besides its fields and besides whether it agrees.
@@ -259,6 +261,7 @@ fn find(header: &str, name: &str, preset: Option<Preset>, reading: &Reading, wro
         (None, Some(Named::Says(consent)), _) => as_is(Target::Consent(consent)),
         (None, Some(Named::Detail), _) => Found::Clear(attribute(header, wrong), Manner::Detail, Why::NoField),
         (None, Some(Named::Near), _) => Found::Clear(attribute(header, wrong), Manner::Near, Why::NoField),
+        (None, Some(Named::Doubtful), _) => Found::Clear(attribute(header, wrong), Manner::Doubtful, Why::NoField),
         (None, Some(Named::Unclear), _) => {
             wrong.get_or_insert_with(|| ImportError::ColumnUnclear { header: header.to_owned() });
             Found::Clear(attribute(header, wrong), Manner::AsIs, Why::NoField)

@@ -111,6 +111,7 @@ fn note_of(column: &Column) -> Option<String> {
         (_, Manner::Detail | Manner::Near, _) => {
             "a yes or a no rejects its row: it could say whether the person agrees"
         }
+        (_, Manner::Doubtful, _) => "a no rejects its row: it could say that the person does not agree",
         (_, Manner::First, _) => "the first of several values",
         (_, Manner::Digits, _) => "a number without a plus sign gets one",
         (

@@ -4,7 +4,9 @@ use super::consent_names::{self, ALLOWANCES, CHANNELS, EMAILS, MEASURES, Named};
 
 /// What a column says of consent, by its [`normalised`](crate::domain::people::contact::normalised_name) name.
 pub(super) fn of_name(name: &str) -> Option<Named> {
-    consent_names::of_name(name).or_else(|| is_near(name).then_some(Named::Near))
+    consent_names::of_name(name)
+        .or_else(|| is_near(name).then_some(Named::Near))
+        .or_else(|| is_doubtful(name).then_some(Named::Doubtful))
 }
 
 /// Parts of words that are near to consent, in the common languages of Europe.
@@ -21,7 +23,38 @@ const NEAR: &[&str] = &[
     "mailable",
     "emailable",
     "permission",
+    "abonn",
+    "erlaubnis",
 ];
+
+/// Words that stand for consent, and oftener for something else.
+const DOUBTFUL: &[&str] = &[
+    "active",
+    "aktiv",
+    "actif",
+    "activo",
+    "attivo",
+    "accord",
+    "bestaetigt",
+    "confirme",
+    "datenschutz",
+    "doi",
+    "emails",
+    "enews",
+    "news",
+    "nl",
+    "privacy",
+];
+
+/// Words that change nothing of them.
+const BESIDE_DOUBTFUL: &[&str] = &["is", "ist", "est", "e", "list", "the"];
+
+/// Whether only a no below a name is about consent.
+fn is_doubtful(name: &str) -> bool {
+    let words = || name.split('_').filter(|word| !word.is_empty());
+    words().any(|word| DOUBTFUL.contains(&word))
+        && words().all(|word| DOUBTFUL.contains(&word) || BESIDE_DOUBTFUL.contains(&word))
+}
 
 /// Words that are near to it where no other one stands beside them but these.
 const NEAR_ALONE: &[&str] = &[

@@ -107,6 +107,12 @@ pub(super) fn check_detail(text: &str) -> Result<(), FieldError> {
     if is_answer || is_no { Err(unclear(text)) } else { Ok(()) }
 }
 
+/// Refuses a no in a column that is mostly about something else.
+pub(super) fn check_doubtful(text: &str) -> Result<(), FieldError> {
+    let is_no = answer(text) == Some(false) && text != "-";
+    if is_no || WORDS.contains(&folded(text).as_str()) { Err(unclear(text)) } else { Ok(()) }
+}
+
 fn has_word_of_consent(text: &str) -> bool {
     const PARTS: &[&str] =
         &["unsubscribed", "opt_out", "optout", "opted_out", "blacklist", "blocklist", "newsletter", "opt_in", "optin"];
@@ -161,10 +167,22 @@ pub(super) fn check_inside(name: &str, value: &Value) -> Result<(), FieldError> 
         }),
         // `{"newsletter": {"email": false}}` is about both.
         Value::Object(object) => named(object).iter().try_for_each(|(member, value)| {
+            check_kind_of_bounce(name, value)?;
             let member = normalised_name(member);
             let both = if name.is_empty() { member.clone() } else { format!("{name}_{member}") };
             check_inside(&both, value).and_then(|()| check_inside(&member, value))
         }),
+    }
+}
+
+/// `{"bounce": {"type": "hard"}}`: the object is there because mail came back.
+fn check_kind_of_bounce(name: &str, value: &Value) -> Result<(), FieldError> {
+    const KINDS: &[&str] = &["hard", "permanent", "hardbounce", "complaint", "abuse"];
+    let is_bounce =
+        ["bounce", "bounces", "complaint", "complaints"].contains(&name.rsplit('_').next().unwrap_or_default());
+    match value.as_str().filter(|text| is_bounce && KINDS.contains(&folded(text).as_str())) {
+        Some(text) => Err(unclear(text)),
+        None => Ok(()),
     }
 }
 
@@ -182,6 +200,8 @@ fn check_member(name: &str, text: &str) -> Result<(), FieldError> {
     let consent = match of_name(name) {
         Some(Named::Says(consent)) => consent,
         Some(Named::Near | Named::Detail | Named::Unclear) if answer(text) != Some(true) => return check_near(text),
+        // Inside an object, `active` is about whatever the object is about.
+        Some(Named::Doubtful) => return Ok(()),
         // Nobody can say whether this yes is one.
         Some(Named::Unclear) => return Err(unclear(text)),
         Some(Named::Near | Named::Detail) | None => return Ok(()),
@@ -233,6 +253,24 @@ mod tests {
             ("consent", "declined"),
             ("No email", "x"),
             ("Unsubscribed from newsletter", "yes"),
+            ("Rundbrief", "nein"),
+            ("Werbezustimmung", "nein"),
+            ("Zugestimmt", "nein"),
+            ("Widerruf", "ja"),
+            ("Widerrufen am", "03.05.2026"),
+            ("Widerspruch", "ja"),
+            ("Kontaktsperre", "ja"),
+            ("Mailsperre", "ja"),
+            ("E-Mail-Sperre", "ja"),
+            ("Nicht kontaktieren", "ja"),
+            ("Nicht anschreiben", "x"),
+            ("Opposition", "oui"),
+            ("Baja", "sí"),
+            ("Fecha de baja", "03/05/2026"),
+            ("Newsletter", "abbestellt"),
+            ("Newsletter", "inaktiv"),
+            ("Newsletter", "désabonné"),
+            ("Newsletter", "\"Nein, danke\""),
         ] {
             assert_eq!(row(header, cell, true, &[]), Ok((Some(Standing::Unsubscribed), vec![])), "{header}: {cell}");
             assert_eq!(row(header, cell, false, &[]), Ok((None, vec![Reason::Unsubscribed])), "{header}: {cell}");
@@ -252,7 +290,13 @@ mod tests {
             ("Accepts SMS marketing", "no"),
             ("Mailing city", "-"),
             ("Email verified", "no"),
-            ("Active", "0"),
+            ("Active", "yes"),
+            ("Aktiv", "ja"),
+            ("Privacy", "2026-01-02"),
+            ("Bounce", "0"),
+            ("Verstorben", "nein"),
+            ("Widerruf", ""),
+            ("Gesperrt", "-"),
             ("newsletter_count", "0"),
             ("x", "\"[1, \"\"a\"\"]\""),
             ("x", "\"{\"\"email\"\": false, \"\"plan\"\": {\"\"active\"\": false}}\""),
@@ -268,6 +312,20 @@ mod tests {
                 Ok((None, vec![])),
                 "a mapping settles it"
             );
+        }
+    }
+
+    #[test]
+    fn who_is_blocked_or_dead_or_whose_mail_came_back_is_suppressed() {
+        for (header, cell, reason) in [
+            ("Gesperrt", "ja", Reason::Blocked),
+            ("Sperrvermerk", "ja", Reason::Blocked),
+            ("Verstorben", "ja", Reason::Blocked),
+            ("Deceased", "Yes", Reason::Blocked),
+            ("Bounce", "ja", Reason::Bounced),
+            ("Newsletter", "gesperrt", Reason::Blocked),
+        ] {
+            assert_eq!(row(header, cell, true, &[]).unwrap().1, vec![reason], "{header}: {cell}");
         }
     }
 
@@ -338,6 +396,21 @@ mod tests {
             ("Privacy marketing", "no"),
             ("E-mail contact toegestaan", "nee"),
             ("tags", "no newsletter"),
+            ("Abonniert", "nein"),
+            ("Abonnent", "nein"),
+            ("Abonnee", "nee"),
+            ("Erlaubnis", "nein"),
+            ("Bestätigt", "nein"),
+            ("DOI", "nein"),
+            ("Datenschutz", "nein"),
+            ("NL", "nein"),
+            ("Aktiv", "nein"),
+            ("Active", "No"),
+            ("Active", "0"),
+            ("Emails", "No"),
+            ("E-News", "No"),
+            ("Accord", "non"),
+            ("Privacy", "no"),
             ("x", r#""[{""list"": ""News"", ""status"": ""unsubscribed""}]""#),
             ("x", r#""[""unsubscribed""]""#),
             ("x", r#""{""unsubscribed"": true""#),
@@ -359,6 +432,8 @@ mod tests {
             r#"{""hs_email_optout"": ""true""}"#,
             r#"{""newsletter"": {""email"": false}}"#,
             r#"{""a"": [{""state"": ""opted out""}]}"#,
+            r#"{""bounce"": {""type"": ""hard"", ""at"": ""2026-01-02""}}"#,
+            r#"{""mail"": {""last_bounce"": {""kind"": ""Permanent""}}}"#,
         ] {
             let cell = format!("\"{cell}\"");
             assert_eq!(row("x", &cell, true, &[]), Err("status_unclear".to_owned()), "{cell}");

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::errors::Trouble;
 use super::words::{counted, grouped};
+use crate::domain::import::ImportError;
 use crate::domain::import::looking::{ColumnFate, DecidedBy};
 use crate::domain::import::presets::Preset;
 use crate::domain::people::contact::attribute_name;
@@ -64,6 +65,8 @@ struct ColumnView {
     note: String,
     /// None: it has no name that a mapping could name.
     choices: Vec<Choice>,
+    /// Whether it has to be said what it is before anything is imported.
+    is_unclear: bool,
 }
 
 /// A row as a line.
@@ -132,7 +135,8 @@ impl ColumnView {
             (DecidedBy::Mapping, _) => "as you have said".to_owned(),
             (DecidedBy::Preset, Some(preset)) => format!("as in exports of {preset}"),
             (DecidedBy::Name | DecidedBy::Preset, _) => "by its name".to_owned(),
-            (DecidedBy::Nothing, _) => "passed over".to_owned(),
+            (DecidedBy::Nothing, _) if column.field == "-" => "passed over".to_owned(),
+            (DecidedBy::Nothing, _) => "kept: no field has this name".to_owned(),
         };
         Self {
             place,
@@ -141,6 +145,7 @@ impl ColumnView {
             becomes: words(&column.field),
             by,
             note: column.note.clone().unwrap_or_default(),
+            is_unclear: false,
             choices: choices(column, mapped, on_list),
         }
     }
@@ -219,7 +224,16 @@ impl LookView {
         let sentence = sentence(&dry_run);
         let DryRun { columns, rows, error, unknown, refusal, preset, is_on_list, .. } = dry_run;
         let shown = columns.iter().take(COLUMNS).enumerate();
-        let views = shown.map(|(place, column)| ColumnView::of(place + 1, column, preset, mapped, is_on_list));
+        let unclear = if let Some(ImportError::ColumnUnclear { header }) = &refusal { Some(header) } else { None };
+        let views = shown.map(|(place, column)| {
+            let view = ColumnView::of(place + 1, column, preset, mapped, is_on_list);
+            let is_unclear = unclear == Some(&column.header);
+            if is_unclear {
+                ColumnView { by: "not clear: choose what it is".to_owned(), is_unclear, ..view }
+            } else {
+                view
+            }
+        });
         let taken = columns.iter().enumerate().filter(|(_, column)| column.field != "-").take(CELLS);
         let fields: Vec<(usize, String)> = taken.map(|(place, column)| (place, column.field.clone())).collect();
         let head = |(place, field): &(usize, String)| {

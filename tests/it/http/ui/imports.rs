@@ -202,6 +202,33 @@ both_backends! {
 }
 
 #[test]
+fn a_file_above_the_bound_of_64_mib_is_refused_at_its_field_and_what_was_typed_stays() {
+    let db = Database::sqlite();
+    let server = Server::with(&db, |settings| settings.http.max_import_bytes = 64 << 20);
+    let operator = with_scope(&server, "operate");
+    let rows = |bytes: usize| [b"email\n".to_vec(), vec![b'x'; bytes - 6]].concat();
+    let refused = operator.upload(&[("new_list", "Large")], &rows((64 << 20) + 1));
+    assert_page(&refused, 413);
+    let page = text(&refused);
+    assert!(page.contains("the file is larger than 67,108,864 bytes") && page.contains("value=\"Large\""), "{page}");
+    assert_eq!(server.api().get("/v1/imports")["pagination"]["total_count"], 0);
+    wait_until("no upload is left", LONG, || uploads(&db) == 0);
+}
+
+#[test]
+fn what_stands_beside_a_file_has_64_kib_and_a_form_with_more_brings_nothing() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let operator = with_scope(&server, "operate");
+    let csv = b"email\nann@example.com\n";
+    let refused = operator.upload(&[("reason", &"x".repeat(64 * 1024))], csv);
+    assert_page(&refused, 413);
+    assert!(text(&refused).contains("65536") || text(&refused).contains("65,536"), "{refused:?}");
+    assert_eq!(server.api().get("/v1/imports")["pagination"]["total_count"], 0);
+    wait_until("no upload is left", LONG, || uploads(&db) == 0);
+}
+
+#[test]
 fn a_list_that_is_taken_missing_or_named_twice_and_a_reason_that_is_missing_are_said_at_their_fields() {
     let db = Database::sqlite();
     let server = Server::on(&db);
