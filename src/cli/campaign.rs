@@ -1,5 +1,6 @@
 //! `volley campaign …`: a client of a running instance.
 
+mod create;
 mod pace;
 mod preflight;
 mod report;
@@ -28,6 +29,8 @@ use crate::domain::dispatch::delivery::DeliveryState;
 pub(crate) enum CampaignCommand {
     /// List campaigns, newest first
     List(ListArgs),
+    /// Make a campaign; it is a draft until it is launched
+    Create(Box<create::CreateArgs>),
     /// Show one campaign with its counts
     Show {
         /// Campaign id
@@ -168,6 +171,12 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
     let client = Client::new(&settings.cli.server, settings.cli.key.clone())?;
     match command {
         CampaignCommand::List(args) => list(&client, &args, output).await?,
+        CampaignCommand::Create(args) => {
+            let id = create::run(&client, &args, output).await?;
+            if args.watch {
+                return watch_to_end(&client, id, output).await;
+            }
+        }
         CampaignCommand::Show { id } => show(&client, id, output).await?,
         CampaignCommand::Preflight { id } => return preflight::run(&client, id, output).await,
         CampaignCommand::Pace { id } => pace::run(&client, id, output).await?,

@@ -21,13 +21,14 @@ Examples:
 
 pub(super) const CAMPAIGN: &str = "\
 Examples:
+  volley campaign create Spring --list newsletter --template 3
+  volley campaign create Spring --list newsletter --subject 'Hi {first_name}' --text spring.txt --html spring.html
   volley campaign list --status sending
   volley campaign preflight 7            counts everybody, and sends nothing
   volley campaign send 7 --watch         launches it, and shows its progress
   volley campaign pause 7
   volley campaign resume 7
-  volley campaign report 7 --csv report.csv
-A draft is made with POST /v1/campaigns, or on the page /ui/campaigns.";
+  volley campaign report 7 --csv report.csv";
 
 pub(super) const LIST: &str = "\
 Examples:

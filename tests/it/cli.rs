@@ -1,6 +1,7 @@
 //! The command line as somebody at a terminal meets it.
 
 mod bounce;
+mod campaigns;
 mod clients;
 mod exports;
 mod processes;
@@ -47,6 +48,7 @@ fn help_tells_every_command() {
         "contact",
         "contact export",
         "campaign",
+        "campaign create",
         "campaign list",
         "campaign send",
         "campaign report",
