@@ -36,6 +36,9 @@ let theirs = null;
 // What is on its way, or has gone without an answer: it is sent again as it was, so that it is done once.
 let sent = null;
 let under = null;
+// How many saves were answered, and what is looked at beside the form.
+let answers = 0;
+let looking = null;
 
 const freshKey = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -140,17 +143,33 @@ async function send(more) {
     unsaved();
     return again("the server answered with another page.", 0);
   }
+  if (!fresh && isUnclear(answer)) {
+    // The same as before changes nothing if it is saved. The server takes its key no more, and what was typed since waits.
+    const same = new URLSearchParams(sent);
+    same.set("idempotency_key", freshKey());
+    sent = same.toString();
+    unsaved();
+    return again(detailOf(answer, page), Number(answer.headers.get("Retry-After")) || 0);
+  }
   sent = null;
   return answered(answer, page, asSent);
+}
+
+// Whether it may be saved although the answer does not say so: the server failed, or is still at it.
+const isUnclear = ({ status }) => status >= 500 || status === 409;
+
+function detailOf(answer, page) {
+  return page.querySelector("main p")?.textContent ?? `the server answered ${answer.status}.`;
 }
 
 // What an answer says of what was sent, and of the rows of files as they were sent; whether all of it is saved.
 function answered(answer, page, asSent) {
   const fresh = page.getElementById("saved");
+  answers += 1;
   if (answer.status === 401 || (answer.redirected && new URL(answer.url).pathname === "/ui/enter")) return signedOut();
   if (!fresh) {
     unsaved();
-    const detail = page.querySelector("main p")?.textContent ?? `the server answered ${answer.status}.`;
+    const detail = detailOf(answer, page);
     if (answer.status === 429 || answer.status >= 500) return again(detail, Number(answer.headers.get("Retry-After")) || 0);
     say(`Not saved: ${detail}`);
     return false;
@@ -190,7 +209,8 @@ async function carry(button, chosen) {
     say("The file was not uploaded: the server does not answer, or the file has changed since it was chosen. Choose it again.");
     return false;
   }
-  chosen.value = "";
+  // Where the server failed, the file can be brought again.
+  if (page.getElementById("saved")) chosen.value = "";
   return answered(answer, page, asSent);
 }
 
@@ -234,13 +254,13 @@ function again(detail, seconds) {
   return false;
 }
 
-function signedOut() {
+function signedOut(words = "Not saved: you are signed out. What you typed stays here. ", way = "Sign in, and it is put back") {
   unsaved();
   isHeld = true;
-  say("Not saved: you are signed out. What you typed stays here. ");
+  say(words);
   const link = document.createElement("a");
   link.href = `/ui/enter?next=${encodeURIComponent(location.pathname)}`;
-  link.textContent = "Sign in, and it is put back";
+  link.textContent = way;
   saved().firstChild.append(link);
   return false;
 }
@@ -268,15 +288,29 @@ function changed(event) {
   if (!isHeld) soon();
 }
 
-// The message as somebody else would get it. It says nothing of what is saved.
+// The message as somebody else would get it. It says nothing of what is saved. Only the newest look is shown, and none that is older
+// than what was saved meanwhile: such a look is asked for again.
 async function look(more) {
+  looking?.abort();
+  const own = new AbortController();
+  looking = own;
+  const { signal } = own;
   const fields = new URLSearchParams({ part: "yes", ...more });
-  try {
-    const answer = await fetch(`${location.pathname}?${fields}`, { headers: { Accept: "text/html" } });
-    if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"), ["count", "preview"]);
-  } catch {
-    // What is shown stays.
-  }
+  let before;
+  do {
+    while (under) await under;
+    if (signal.aborted) return;
+    before = answers;
+    try {
+      const answer = await fetch(`${location.pathname}?${fields}`, { headers: { Accept: "text/html" }, signal });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const isNewest = !signal.aborted && !under && answers === before;
+      if (answer.ok && isNewest) take(page, ["count", "preview"]);
+    } catch {
+      // What is shown stays.
+      return;
+    }
+  } while (!signal.aborted && (under || answers !== before));
 }
 
 // While a button leads away, those that do can not be pressed.
@@ -438,8 +472,15 @@ if (form) {
   addEventListener("pagehide", keep);
   addEventListener("pageshow", (event) => event.persisted && stay());
   // Before the listener that leaves the page.
-  const leave = () => {
+  const leave = (event) => {
     isLeaving = keep();
+    if (isLeaving) return;
+    // What is typed is nowhere else.
+    event.stopImmediatePropagation();
+    signedOut("Not saved: you are signed out, and this browser has no room to keep what you typed. Stay on this page. ", "Sign in in another tab");
+    const link = saved().querySelector("a");
+    link.target = "_blank";
+    saved().firstChild.append(", then save here.");
   };
   document.addEventListener("volley:leave", leave, { capture: true });
   putBack();

@@ -76,10 +76,33 @@ const fields = (within) =>
   [...within.querySelectorAll("form:not([data-keeps]) :is(input:not([type=hidden], [type=password], [type=file], [type=checkbox]), textarea, select)[name]")];
 const nameOf = (field) => `${KEPT} ${field.form.getAttribute("action")} ${field.name}`;
 
+// Keeps what was typed in this tab; whether there was room for it.
+function stow() {
+  try {
+    for (const field of fields(document)) {
+      if (field.value !== field.defaultValue) sessionStorage.setItem(nameOf(field), field.value);
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// What was typed has no other place than this page.
+function stay() {
+  const line = document.createElement("p");
+  line.className = "banner";
+  line.setAttribute("role", "alert");
+  line.textContent =
+    "You are signed out, and this browser has no room to keep what you typed. Stay on this page, sign in in another tab, and send it from here.";
+  document.getElementById("main").before(line);
+}
+
 // The session has ended: what was typed waits in this tab until its form is shown again.
 document.addEventListener("volley:leave", () => {
-  for (const field of fields(document)) {
-    if (field.value !== field.defaultValue) sessionStorage.setItem(nameOf(field), field.value);
+  if (!stow()) {
+    stay();
+    return;
   }
   location.assign(`/ui/enter?next=${encodeURIComponent(location.pathname + location.search)}`);
 });

@@ -6,6 +6,7 @@ mod composing;
 mod files;
 mod keeping;
 mod pictures;
+mod racing;
 mod searching;
 mod sights;
 mod watching;
