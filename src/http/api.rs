@@ -9,6 +9,7 @@ pub mod database_probe;
 pub(in crate::http) mod deliverability;
 pub mod events;
 pub mod import;
+mod known_acts;
 mod known_pages;
 pub(in crate::http) mod operations;
 pub(in crate::http) mod overview;

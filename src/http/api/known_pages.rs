@@ -15,12 +15,14 @@ pub(super) struct KnownPage {
 const PAGES: &[(&str, &str, &str, &str)] = &[
     ("Now", "overview dashboard start", "/ui", "/v1/overview"),
     ("Campaigns", "", "/ui/campaigns", "/v1/campaigns"),
+    ("New campaign", "compose write send", "/ui/campaigns/new", ""),
     ("Contacts", "people recipients", "/ui/contacts", "/v1/contacts"),
     ("Lists", "topics audiences", "/ui/lists", "/v1/lists"),
     ("Imports", "csv upload file", "/ui/imports", "/v1/imports"),
     ("Segments", "rules audiences", "/ui/segments", "/v1/segments"),
     ("Suppressions", "unsubscribed bounces complaints blocked", "/ui/suppressions", "/v1/suppressions"),
     ("Templates", "texts contents versions previews", "/ui/templates", "/v1/templates"),
+    ("New template", "write text", "/ui/templates/new", ""),
     ("Pools", "providers relays delivery", "/ui/pools", "/v1/pools"),
     ("Uncertain", "doubts incidents", "/ui/uncertain", "/v1/uncertain"),
     ("Instances", "machines system", "/ui/instances", "/v1/instances"),
@@ -55,15 +57,13 @@ mod tests {
     use super::*;
     use crate::http::routes::{TABLE, Verb};
 
-    /// Pages without parameters that nobody looks for: a stream, the search itself, a form that a link fills in, signing in, and forms that
-    /// begin something, which a button of another page leads to; a look at a file that is going to be imported; and a download.
+    /// Pages without parameters that nobody looks for: a stream, the search itself, a form that a link fills in, signing in; a form
+    /// that takes a file; a look at a file that is going to be imported; and a download.
     const NOT_SOUGHT: &[&str] = &[
         "/ui/live",
         "/ui/search",
         "/ui/suppressions/lift",
         "/ui/enter",
-        "/ui/campaigns/new",
-        "/ui/templates/new",
         "/ui/templates/new/files",
         "/ui/contacts/export",
         "/ui/imports/preview",

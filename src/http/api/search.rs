@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::campaigns::why;
+use super::known_acts::{self, KnownAct, On};
 use super::known_pages::{self, KnownPage};
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
@@ -29,6 +30,9 @@ use crate::store::{Conn, Lane, StoreError};
 /// Most hits of one kind.
 const MOST: usize = 6;
 
+/// Most campaigns that are looked at for what can be done with them.
+const LOOKED_AT: usize = 50;
+
 /// The longest text, in characters: as long as an address may be.
 pub(in crate::http) const LONGEST: usize = 320;
 
@@ -40,6 +44,8 @@ text_enum! {
     HitKind {
         /// A message to one recipient, by its key or its `Message-ID`.
         Delivery = "delivery",
+        /// What can be done with a campaign or a pool: the page that asks before.
+        Act = "act",
         /// A page for operators.
         Page = "page",
         /// A campaign.
@@ -64,7 +70,7 @@ impl HitKind {
     const fn routes(self) -> (&'static str, &'static str) {
         match self {
             Self::Delivery => ("/v1/campaigns/{id}/why/{contact_id}", "/ui/campaigns/{id}/people/{contact_id}"),
-            Self::Page => ("", ""),
+            Self::Act | Self::Page => ("", ""),
             Self::Campaign => ("/v1/campaigns/{id}", "/ui/campaigns/{id}"),
             Self::Contact => ("/v1/contacts/{id}", "/ui/contacts/{id}"),
             Self::List => ("/v1/lists/{id}", "/ui/lists/{id}"),
@@ -82,7 +88,7 @@ impl HitKind {
             Self::Segment => Some(Named::Segments),
             Self::Template => Some(Named::Templates),
             Self::ApiKey => Some(Named::ApiKeys),
-            Self::Delivery | Self::Page | Self::Contact | Self::Pool => None,
+            Self::Delivery | Self::Act | Self::Page | Self::Contact | Self::Pool => None,
         }
     }
 }
@@ -91,7 +97,7 @@ impl HitKind {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Hit {
     pub(in crate::http) kind: HitKind,
-    /// Its id; of a pool its name, of a delivery `CAMPAIGN/CONTACT`, of a page its path.
+    /// Its id; of a pool its name, of a delivery `CAMPAIGN/CONTACT`, of a page and of an act its path.
     pub(in crate::http) id: String,
     /// What people call it.
     pub(in crate::http) title: String,
@@ -147,7 +153,8 @@ pub(in crate::http) fn read(params: &Params) -> Result<Option<String>, ApiError>
 }
 
 /// Finds campaigns, lists, segments, templates, pools and API keys by the beginning of their name, by id or slug; contacts by their exact email
-/// address, phone number, external id or id; a delivery by its key or `Message-ID`; and pages by what they are called. Six of a kind at most.
+/// address, phone number, external id or id; a delivery by its key or `Message-ID`; pages by what they are called; and what can be done with a
+/// campaign or a pool by its verb and the beginning of the name, such as `pause spring`. Six of a kind at most.
 /// Kinds that the key of the request may not see are not looked for, and are named.
 #[utoipa::path(get, path = "/v1/search", tag = "operations",
     params(("q" = String, Query, description = "1 to 320 characters.")),
@@ -182,8 +189,14 @@ pub(in crate::http) async fn found(state: &AppState, by: &By, text: String, show
     if kinds.contains(&HitKind::Delivery) {
         hits.extend(delivery(state, &text).await?);
     }
+    let acts = known_acts::fitting(&text, may);
     let names: Vec<String> = state.settings.pools.iter().map(|pool| pool.name.clone()).collect();
-    let look = move |conn: &mut Conn| conn.snapshot(|conn| looked_up(conn, &kinds, &text, names));
+    let look = move |conn: &mut Conn| {
+        conn.snapshot(|conn| {
+            let done = done_with(conn, &acts, &names)?;
+            looked_up(conn, &kinds, &text, names).map(|hits| done.into_iter().chain(hits).collect::<Vec<_>>())
+        })
+    };
     hits.extend(state.store.run(Lane::Read, "search", look).await?);
     if hits.iter().any(|hit| hit.kind == HitKind::Contact) {
         state.gathered.note(by.clone(), Action::Read, Object::Contact, None);
@@ -206,7 +219,7 @@ fn answer(mut hits: Vec<Hit>, left_out: Vec<LeftOut>, may: impl Fn(&str) -> bool
 }
 
 fn placed(hit: Hit, may: impl Fn(&str) -> bool) -> Hit {
-    if hit.kind == HitKind::Page {
+    if matches!(hit.kind, HitKind::Page | HitKind::Act) {
         return hit;
     }
     let fill = |route: &str| {
@@ -231,6 +244,36 @@ async fn delivery(state: &AppState, text: &str) -> Result<Option<Hit>, ApiError>
     let campaign = state.store.run(Lane::Read, "read a campaign", read).await?.pop();
     let key = format!("{id}/{contact}");
     Ok(campaign.map(|campaign| hit(HitKind::Delivery, key, campaign.name, format!("to contact {contact}"))))
+}
+
+/// What can be done with campaigns and pools whose names begin with a text: one more than is shown.
+fn done_with(conn: &mut Conn, acts: &[(KnownAct, String)], pools: &[String]) -> Result<Vec<Hit>, StoreError> {
+    let mut hits = Vec::new();
+    for (act, name) in acts {
+        let one = |page: String, name: &str, detail: String| {
+            let title = format!("{} {name}", act.verb);
+            Hit { page: Some(page.clone()), ..hit(HitKind::Act, page, title, detail) }
+        };
+        match act.on {
+            On::Campaigns(_) => {
+                let lines = naming::fitting(conn, Named::Campaigns, name, LOOKED_AT)?;
+                let fitting = lines.into_iter().filter(|line| act.on.campaign_of(&line.note)).take(MOST + 1);
+                hits.extend(
+                    fitting.map(|line| one(act.page.replace("{id}", &line.id.to_string()), &line.name, line.note)),
+                );
+            }
+            On::Pools { suspended } => {
+                let (switches, now) = pool_switches::all(conn)?;
+                let holds = |pool: &str| switches.iter().any(|switch| switch.pool == pool && switch.holds(now));
+                let begins = |pool: &&String| pool.to_lowercase().starts_with(&name.to_lowercase());
+                let fitting = pools.iter().filter(begins).filter(|pool| holds(pool) == suspended).take(MOST + 1);
+                hits.extend(
+                    fitting.map(|pool| one(act.page.replace("{name}", pool), &format!("pool {pool}"), String::new())),
+                );
+            }
+        }
+    }
+    Ok(hits)
 }
 
 /// What these kinds have that fits: one more of each than is shown.

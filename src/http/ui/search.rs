@@ -44,6 +44,7 @@ struct SearchPage {
 const fn title(kind: HitKind) -> &'static str {
     match kind {
         HitKind::Delivery => "Messages",
+        HitKind::Act => "Acts",
         HitKind::Page => "Pages",
         HitKind::Campaign => "Campaigns",
         HitKind::Contact => "Contacts",

@@ -34,6 +34,25 @@ fn only(kind: &str, id: impl ToString, title: &str) -> Vec<(String, String, Stri
 }
 
 both_backends! {
+    fn what_can_be_done_is_found_by_a_verb_and_the_beginning_of_a_name(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main-relay", ChannelKind::Email, 0.0)]);
+        let api = server.api();
+        let list = api.a_list_of(3);
+        let draft = api.create_campaign("email", "main-relay", list, &json!({ "name": "Spring 100% off", "body_text": "x" }));
+        let page = |act: &str| format!("/ui/campaigns/{draft}/{act}");
+        assert_eq!(hits(&search(&api, "edit spring")), only("act", page("edit"), "Edit Spring 100% off"));
+        assert_eq!(hits(&search(&api, "check campaign Spring")), only("act", page("preflight"), "Check Spring 100% off"));
+        let found = search(&api, "copy the campaign spr");
+        assert_eq!(found["data"][0]["page"], page("copy"));
+        assert_eq!((&found["data"][0]["detail"], &found["data"][0]["path"]), (&json!("draft"), &json!(null)));
+        assert_eq!(hits(&search(&api, "pause spring")), [], "a draft cannot be paused");
+        assert_eq!(hits(&search(&api, "suspend main")), only("act", "/ui/pools/main-relay/suspend", "Suspend pool main-relay"));
+        assert_eq!(hits(&search(&api, "resume main")), [], "it is not suspended");
+        api.post("/v1/pools/main-relay/suspend", &json!({ "reason": "machines" }));
+        assert_eq!(hits(&search(&api, "suspend main")), []);
+        assert_eq!(hits(&search(&api, "resume pool main")), only("act", "/ui/pools/main-relay/resume", "Resume pool main-relay"));
+    }
+
     fn everything_is_found_by_what_people_know_of_it(db: &Database) {
         let server = Server::with_pools(db, vec![sandbox("main-relay", ChannelKind::Email, 0.0)]);
         let api = server.api();

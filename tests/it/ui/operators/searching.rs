@@ -69,4 +69,11 @@ fn ctrl_k_opens_the_search_and_its_hits_are_reached_by_arrow_keys() {
     browser.go(&desk.url("/ui/contacts"), 200);
     browser.press(Key::Ctrl('k'));
     wait_until("it opens on a page with a search of its own", LONG, || is_open(&browser));
+    typed(&browser, "copy");
+    browser.press(Key::Space);
+    typed(&browser, "spring");
+    wait_until("what can be done is found", LONG, || hits(&browser) == ["Copy Spring greeting"]);
+    assert_eq!(browser.axe(), Vec::<String>::new(), "{}", browser.text());
+    browser.press(Key::Enter);
+    wait_until("it is asked", LONG, || path(&browser) == format!("/ui/campaigns/{}/copy", desk.campaign));
 }
