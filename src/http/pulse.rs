@@ -1,12 +1,14 @@
 //! The pulse: what open pages and streams show is read once for all of them, at most twice a second, and only while one is open.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::web;
 use tokio::sync::watch;
 
+use super::machinery::{Machinery, MachineryWanted};
+use super::speeds::Speeds;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{ApiKeyId, CampaignId, ImportId, SessionId};
@@ -40,14 +42,8 @@ const MOST_OF_ONE: usize = 20;
 const TIMES_ASKED: usize = 3;
 const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
 
-/// Over how long the speed of a campaign is measured.
-const MEASURED_OVER: Duration = Duration::from_secs(10);
-
-/// After how many seconds without a hand-over a campaign is said to stand still.
-const STILL_AFTER: f64 = 9.0;
-
 /// What a page shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
     /// Nothing that changes: only whether the session is valid.
     Session,
@@ -55,8 +51,16 @@ pub(super) enum Topic {
     Now,
     /// One campaign.
     Campaign(CampaignId),
+    /// How fast one campaign goes out.
+    Pace(CampaignId),
     /// One import.
     Import(ImportId),
+    /// All pools.
+    Pools,
+    /// One pool.
+    Pool(Arc<str>),
+    /// The instances.
+    Instances,
 }
 
 /// Who watches.
@@ -81,8 +85,8 @@ pub(super) struct Said {
     pub(super) facts: BTreeMap<String, (&'static str, String)>,
 }
 
-/// A part of a page as one kind of visitor sees it: the topic, and whether they may change something.
-pub(super) type View = (Topic, bool);
+/// A part of a page as one kind of visitor sees it: the topic, whether they may change something, and whether everything.
+pub(super) type View = (Topic, bool, bool);
 
 /// What was seen at one moment.
 #[derive(Debug)]
@@ -99,6 +103,8 @@ pub(super) struct Sight {
     pub(super) campaigns: BTreeMap<CampaignId, (Glance, Option<Receipt>)>,
     /// The imports that pages show.
     pub(super) imports: BTreeMap<ImportId, Import>,
+    /// The pools, instances and paces that pages show.
+    pub(super) machinery: Machinery,
     /// Hand-overs per second of the campaigns that move.
     pub(super) rates: BTreeMap<CampaignId, f64>,
     /// What was asked for: a page that was opened since is not in here.
@@ -230,7 +236,7 @@ impl Pulse {
     ) -> Result<Watching, NoRoom> {
         // Who has closed a page is missed only when something is sent there, and the first of it may still seem to arrive.
         for _ in 0..TIMES_ASKED {
-            match self.enter(state, topic, watcher) {
+            match self.enter(state, topic.clone(), watcher) {
                 Err(NoRoom) if !self.lock().is_closed => self.0.ended.send_replace(()),
                 entered => return entered,
             }
@@ -283,37 +289,46 @@ impl Pulse {
     }
 
     /// What the open pages show.
-    fn wanted(&self) -> Option<Wanted> {
+    fn wanted(&self) -> Option<(Wanted, MachineryWanted)> {
         self.watched(LOOKS, |watched| {
-            let topics = || watched.watchers.values().map(|(topic, _)| *topic);
-            let campaigns: BTreeSet<CampaignId> = topics()
-                .filter_map(|topic| match topic {
-                    Topic::Campaign(id) => Some(id),
-                    Topic::Now | Topic::Session | Topic::Import(_) => None,
-                })
-                .collect();
-            let imports: BTreeSet<ImportId> = topics()
-                .filter_map(|topic| match topic {
-                    Topic::Import(id) => Some(id),
-                    Topic::Now | Topic::Session | Topic::Campaign(_) => None,
-                })
-                .collect();
-            let overview = topics().any(|topic| topic == Topic::Now);
-            Wanted { overview, campaigns: campaigns.into_iter().collect(), imports: imports.into_iter().collect() }
+            let topics: BTreeSet<&Topic> = watched.watchers.values().map(|(topic, _)| topic).collect();
+            let (mut wanted, mut machinery) = (Wanted::default(), MachineryWanted::default());
+            for topic in topics {
+                match topic {
+                    Topic::Session => {}
+                    Topic::Now => wanted.overview = true,
+                    Topic::Campaign(id) => wanted.campaigns.push(*id),
+                    Topic::Pace(id) => {
+                        wanted.campaigns.push(*id);
+                        machinery.paces.push(*id);
+                    }
+                    Topic::Import(id) => wanted.imports.push(*id),
+                    Topic::Pools => machinery.pools = true,
+                    Topic::Pool(name) => {
+                        machinery.pools = true;
+                        machinery.receipts.push(name.clone());
+                    }
+                    Topic::Instances => (wanted.overview, machinery.instances) = (true, true),
+                }
+            }
+            wanted.campaigns.sort_unstable();
+            wanted.campaigns.dedup();
+            (wanted, machinery)
         })
     }
 
     /// Looks at what is shown, again and again.
     async fn look(self, state: web::Data<AppState>, mut running: Running) {
         let (mut speeds, mut last, mut is_away, mut before) = (Speeds::default(), None, false, Duration::ZERO);
-        while let Some(wanted) = self.wanted() {
-            if !wanted.overview && wanted.campaigns.is_empty() && wanted.imports.is_empty() {
+        while let Some((wanted, machinery)) = self.wanted() {
+            let is_nothing = !wanted.overview && wanted.campaigns.is_empty() && wanted.imports.is_empty();
+            if is_nothing && machinery.is_nothing() {
                 tokio::time::sleep(BEAT).await;
                 continue;
             }
             metrics::counter!("volley_ui_looks_total").increment(1);
             let began = Instant::now();
-            let (beat, pause) = match seen(&state, wanted, &mut speeds, before).await {
+            let (beat, pause) = match seen(&state, (wanted, machinery), &mut speeds, before).await {
                 Ok(sight) => {
                     (last, is_away, before) = (Some(sight.at), false, began.elapsed());
                     let pause = sight.next;
@@ -385,7 +400,7 @@ fn pause_after(took: Duration) -> Duration {
 /// away, does not hold up the next. An error comes with whether the database was at work.
 async fn seen(
     state: &AppState,
-    wanted: Wanted,
+    (wanted, machinery): (Wanted, MachineryWanted),
     speeds: &mut Speeds,
     before: Duration,
 ) -> Result<Sight, (ApiError, bool)> {
@@ -395,6 +410,7 @@ async fn seen(
     };
     let (began, asked) = (Instant::now(), wanted.campaigns.clone());
     let seen = overview::look(&state.services.store, wanted).await.map_err(failed)?;
+    let machinery = Machinery::look(state, machinery).await.map_err(|error| (error, true))?;
     let next = pause_after(began.elapsed().min(before));
     let overview = seen
         .overview
@@ -415,69 +431,16 @@ async fn seen(
     let going = shown.filter(|glance| glance.status == CampaignStatus::Sending);
     let rates = speeds.measure(Instant::now(), going.map(|glance| (glance.id, handed_over(&glance.stats.counts))));
     let (trouble, rendered, said) = (state.health.vital(), Mutex::default(), Mutex::default());
-    Ok(Sight { at: seen.at, next, trouble, overview, campaigns, imports, rates, asked, rendered, said })
+    Ok(Sight { at: seen.at, next, trouble, overview, campaigns, imports, machinery, rates, asked, rendered, said })
 }
 
 fn handed_over(counts: &Counts) -> i64 {
     counts.sent + counts.failed + counts.uncertain
 }
 
-/// How fast campaigns move, as far as that was watched.
-#[derive(Default)]
-struct Speeds(BTreeMap<CampaignId, VecDeque<(Instant, i64)>>);
-
-impl Speeds {
-    fn measure(&mut self, now: Instant, seen: impl Iterator<Item = (CampaignId, i64)>) -> BTreeMap<CampaignId, f64> {
-        let mut before = std::mem::take(&mut self.0);
-        let mut rates = BTreeMap::new();
-        for (campaign, done) in seen {
-            if self.0.contains_key(&campaign) {
-                continue;
-            }
-            let mut marks = before.remove(&campaign).unwrap_or_default();
-            while marks.front().is_some_and(|(at, _)| now.duration_since(*at) > MEASURED_OVER) {
-                marks.pop_front();
-            }
-            // What is tried again is no longer done: the measure begins anew.
-            if marks.back().is_some_and(|(_, last)| *last > done) {
-                marks.clear();
-            }
-            if let Some((at, first)) = marks.front() {
-                let took = now.duration_since(*at).as_secs_f64();
-                let moved = u32::try_from(done - first).unwrap_or(u32::MAX);
-                // That nothing moves is known only after all of that time.
-                if took >= if moved == 0 { STILL_AFTER } else { 1.0 } {
-                    rates.insert(campaign, f64::from(moved) / took);
-                }
-            }
-            marks.push_back((now, done));
-            self.0.insert(campaign, marks);
-        }
-        rates
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_speed_is_measured_over_ten_seconds_and_begins_anew_when_something_is_tried_again() {
-        let (mut speeds, began, id) = (Speeds::default(), Instant::now(), CampaignId(7));
-        let mut at = |ms: u64, done: i64| {
-            speeds.measure(began + Duration::from_millis(ms), std::iter::once((id, done))).get(&id).copied()
-        };
-        assert_eq!(at(0, 0), None);
-        assert_eq!(at(500, 60), None, "half a second says little");
-        assert_eq!(at(1_000, 120), Some(120.0));
-        assert_eq!(at(10_000, 1_200), Some(120.0));
-        assert_eq!(at(20_000, 1_200), Some(0.0), "only the last ten seconds count");
-        assert_eq!(at(20_500, 1_100), None);
-        assert_eq!(at(22_500, 1_300), Some(100.0));
-        assert_eq!(at(33_500, 1_300), None, "after a while that nobody watched");
-        assert_eq!(at(36_500, 1_300), None, "three seconds without a message are not a standstill");
-        assert_eq!(at(42_600, 1_300), Some(0.0));
-    }
 
     #[test]
     fn looks_take_a_twentieth_of_the_time_at_most_and_come_twice_a_second_at_most() {

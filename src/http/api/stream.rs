@@ -103,7 +103,7 @@ impl Listener {
         {
             return Some(self.over("gone", &json!({ "campaign_id": id })));
         }
-        let said = sight.said(self.topic, || say(sight, self.topic))?;
+        let said = sight.said(self.topic.clone(), || say(sight, &self.topic))?;
         let mut told = String::new();
         if std::mem::replace(&mut self.is_stale, false) {
             told.push_str(&event("live", &json!({ "at": sight.at }).to_string()));
@@ -139,16 +139,16 @@ fn news(known: &BTreeMap<String, String>, said: &Said) -> String {
 const CAMPAIGN: &str = "campaign-";
 
 /// What a stream says of what was seen.
-fn say(sight: &Sight, topic: Topic) -> Option<Said> {
+fn say(sight: &Sight, topic: &Topic) -> Option<Said> {
     let mut facts = BTreeMap::new();
     if let Topic::Campaign(id) = topic {
-        let (campaign, receipt) = sight.campaigns.get(&id)?;
+        let (campaign, receipt) = sight.campaigns.get(id)?;
         note(&mut facts, &format!("{CAMPAIGN}{id}"), "campaign", campaign)?;
         if let Some(receipt) = receipt {
             note(&mut facts, "receipt", "receipt", receipt)?;
         }
     } else {
-        let all = sight.overview.as_ref().filter(|_| topic == Topic::Now)?;
+        let all = sight.overview.as_ref().filter(|_| *topic == Topic::Now)?;
         for campaign in all.active.iter().chain(&all.scheduled).chain(&all.ended) {
             note(&mut facts, &format!("{CAMPAIGN}{}", campaign.id), "campaign", campaign)?;
         }
@@ -200,7 +200,7 @@ pub(in crate::http) async fn stream(
         None => Topic::Now,
     };
     let watcher = Watcher::Key(if let Asker::ApiKey(id) = by.asker { Some(id) } else { None });
-    let watching = pulse.watch(&state, topic, watcher).await.map_err(|NoRoom| {
+    let watching = pulse.watch(&state, topic.clone(), watcher).await.map_err(|NoRoom| {
         let detail = "this instance stops, or too many streams are open: 20 with one key, 500 in all".to_owned();
         ApiError::Unavailable { code: "too_many_streams", detail }
     })?;

@@ -38,6 +38,7 @@ static ALL: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "imports.js" SCRIPT;
         "keyboard.js" SCRIPT;
         "live.js" SCRIPT;
+        "plot.js" SCRIPT;
         "sample.csv" "text/csv; charset=utf-8";
         "search.js" SCRIPT;
         "times.js" SCRIPT;

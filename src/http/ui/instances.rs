@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::frame::{Frame, Section, page};
-use super::words::{When, curl, grouped};
+use super::words::{When, counted, curl, grouped};
 use crate::http::api::overview::{self, NeedKind, Overview};
 use crate::http::api::replicas::instances::{self, Instance};
 use crate::http::state::AppState;
@@ -74,10 +74,33 @@ fn departed(instance: &Instance) -> Option<Departed> {
 #[template(path = "ui/instances.html")]
 struct InstancesPage {
     frame: Frame,
-    live: Vec<Machine>,
+    live: InstancesLive,
+}
+
+/// What of the page changes while it is open.
+#[derive(Template)]
+#[template(path = "ui/instances_live.html")]
+pub(super) struct InstancesLive {
+    running: Vec<Machine>,
     silent: Vec<Silent>,
     gone: Vec<Departed>,
-    read: When,
+    /// What a screen reader says when it changes.
+    summary: String,
+}
+
+impl InstancesLive {
+    /// `known`: the instances of the last day.
+    pub(super) fn of(seen: &Overview, known: &[Instance]) -> Self {
+        let running: Vec<Machine> = seen.instances.iter().map(Machine::from).collect();
+        let silent = silent(seen);
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let summary = format!(
+            "{}, {}",
+            counted(number(running.len()), "instance is running", "instances are running"),
+            counted(number(silent.len()), "is silent", "are silent")
+        );
+        Self { running, silent, gone: known.iter().filter_map(departed).collect(), summary }
+    }
 }
 
 fn silent(seen: &Overview) -> Vec<Silent> {
@@ -98,12 +121,8 @@ pub(in crate::http) async fn list(
     let known = instances::of_the_last_day(&state).await?;
     let command = curl("GET", "/v1/instances?all=true", None);
     let frame = frame.titled("Instances").same_as("GET /v1/instances?all=true", &command);
-    let shown = InstancesPage {
-        frame: Frame { section: Some(Section::System), at: Some(seen.at), ..frame },
-        live: seen.instances.iter().map(Machine::from).collect(),
-        silent: silent(&seen),
-        gone: known.iter().filter_map(departed).collect(),
-        read: When::of(seen.at),
-    };
-    page(StatusCode::OK, &shown)
+    let live = InstancesLive::of(&seen, &known);
+    let topic = Some("instances".to_owned());
+    let frame = Frame { section: Some(Section::System), live: topic, at: Some(seen.at), ..frame };
+    page(StatusCode::OK, &InstancesPage { frame, live })
 }

@@ -10,7 +10,10 @@ use futures_util::stream;
 use super::campaign::CampaignLive;
 use super::frame::{Banner, Frame};
 use super::import::ImportLive;
+use super::instances::InstancesLive;
 use super::now::NowLive;
+use super::pace::PaceLive;
+use super::pools::{PoolLive, PoolsLive};
 use crate::domain::ids::{CampaignId, ImportId};
 use crate::http::pulse::{Beat, NoRoom, Pulse, Sight, Topic, Watcher, Watching};
 use crate::http::sessions::SignedIn;
@@ -30,14 +33,18 @@ impl FromQuery for About {
         let topic = match params.text("page") {
             Some("session") => Some(Topic::Session),
             Some("now") => Some(Topic::Now),
+            Some("pools") => Some(Topic::Pools),
+            Some("instances") => Some(Topic::Instances),
             Some(page) => match page.split_once('-') {
                 Some(("campaign", id)) => id.parse().ok().map(CampaignId).map(Topic::Campaign),
+                Some(("pace", id)) => id.parse().ok().map(CampaignId).map(Topic::Pace),
                 Some(("import", id)) => id.parse().ok().map(ImportId).map(Topic::Import),
+                Some(("pool", name)) => Some(Topic::Pool(name.into())),
                 Some(_) | None => None,
             },
             None => None,
         };
-        let reason = "session, now, campaign-ID, or import-ID".to_owned();
+        let reason = "session, now, pools, instances, campaign-ID, pace-ID, import-ID, or pool-NAME".to_owned();
         topic.map(Self).ok_or_else(|| ApiError::BadParameter(FieldProblem::new("page", "not_allowed", reason)))
     }
 }
@@ -47,6 +54,7 @@ struct Viewer {
     watching: Watching,
     topic: Topic,
     may_operate: bool,
+    may_administer: bool,
     /// What the page shows by now.
     shown: Option<Arc<str>>,
     banner: Option<String>,
@@ -85,7 +93,7 @@ impl Viewer {
                 banner + &event("stale", &since.map(|at| at.to_string()).unwrap_or_default())
             }
             Beat::Seen(sight) => {
-                if let Topic::Campaign(id) = self.topic
+                if let Topic::Campaign(id) | Topic::Pace(id) = self.topic
                     && sight.is_gone(id)
                 {
                     return self.over("reload");
@@ -117,14 +125,24 @@ impl Viewer {
     }
 
     fn page(&self, sight: &Sight) -> Option<Arc<str>> {
-        sight.rendered((self.topic, self.may_operate), || match self.topic {
+        let may = (self.may_operate, self.may_administer);
+        let machinery = &sight.machinery;
+        sight.rendered((self.topic.clone(), may.0, may.1), || match &self.topic {
             Topic::Session => None,
             Topic::Now => NowLive::of(sight.overview.as_ref()?, &sight.rates).render().ok(),
-            Topic::Import(id) => ImportLive::of(sight.imports.get(&id)?, 1, self.may_operate).render().ok(),
+            Topic::Import(id) => ImportLive::of(sight.imports.get(id)?, 1, self.may_operate).render().ok(),
             Topic::Campaign(id) => {
-                let (campaign, receipt) = sight.campaigns.get(&id)?;
-                let rate = sight.rates.get(&id).copied();
+                let (campaign, receipt) = sight.campaigns.get(id)?;
+                let rate = sight.rates.get(id).copied();
                 CampaignLive::of(campaign, receipt.as_ref(), sight.at, rate, self.may_operate).render().ok()
+            }
+            Topic::Pace(id) => PaceLive::of(&machinery.paces.get(id)?.1).render().ok(),
+            Topic::Pools => PoolsLive::of(machinery.pools.as_ref()?, self.may_administer).render().ok(),
+            Topic::Pool(name) => {
+                PoolLive::of(machinery.pools.as_ref()?, name, machinery.receipts.get(name), may)?.render().ok()
+            }
+            Topic::Instances => {
+                InstancesLive::of(sight.overview.as_ref()?, machinery.instances.as_ref()?).render().ok()
             }
         })
     }
@@ -165,13 +183,13 @@ pub(in crate::http) async fn stream(
     person: web::ReqData<SignedIn>,
     Query(About(topic)): Query<About>,
 ) -> Result<HttpResponse, ApiError> {
-    let watching = pulse.watch(&state, topic, Watcher::Session(person.session)).await.map_err(|NoRoom| {
+    let watching = pulse.watch(&state, topic.clone(), Watcher::Session(person.session)).await.map_err(|NoRoom| {
         let detail = "this instance stops, or too many pages are open: the page is tried again by itself".to_owned();
         ApiError::Unavailable { code: "too_many_pages", detail }
     })?;
-    let may_operate = frame.may_operate();
+    let (may_operate, may_administer) = (frame.may_operate(), frame.may_administer());
     let banner = Banner { trouble: state.health.vital() }.render().ok();
-    let viewer = Viewer { watching, topic, may_operate, shown: None, banner, is_over: false };
+    let viewer = Viewer { watching, topic, may_operate, may_administer, shown: None, banner, is_over: false };
     let events = stream::unfold(viewer, |mut viewer| async move {
         let next = viewer.next().await?;
         Some((Ok::<_, std::convert::Infallible>(next), viewer))

@@ -22,6 +22,13 @@ struct PacePage {
     frame: Frame,
     id: i64,
     name: String,
+    live: PaceLive,
+}
+
+/// What of the page changes while it is open.
+#[derive(Template)]
+#[template(path = "ui/pace_live.html")]
+pub(super) struct PaceLive {
     why: String,
     /// Whether nothing goes out although it should.
     is_held: bool,
@@ -32,7 +39,22 @@ struct PacePage {
     bars: Vec<Bar>,
     others: Vec<i64>,
     pool: Option<String>,
-    read: When,
+}
+
+impl PaceLive {
+    pub(super) fn of(pace: &CampaignPace) -> Self {
+        Self {
+            is_held: pace.end_unknown == Some(EndUnknown::Held),
+            measured: pace.measured_per_second.map_or_else(|| "–".to_owned(), per_second),
+            left: grouped(pace.left),
+            ends: pace.ends_at.map(When::of),
+            end_unknown: unknown(pace.end_unknown),
+            bars: bars(pace),
+            others: pace.others.iter().map(|other| other.0).collect(),
+            why: pace.why.clone(),
+            pool: pace.pool.clone(),
+        }
+    }
 }
 
 /// A limit as a bar on the axis that all share.
@@ -116,21 +138,7 @@ pub(in crate::http) async fn show(
     let frame = frame
         .titled(&format!("Pace of {}", campaign.name))
         .same_as(&format!("GET /v1/campaigns/{id}/pace"), &format!("volley campaign pace {id}"));
-    let up = Some(format!("/ui/campaigns/{id}"));
-    let shown = PacePage {
-        frame: Frame { section: Some(Section::Campaigns), up, at: Some(pace.at), ..frame },
-        id: id.0,
-        name: campaign.name,
-        is_held: pace.end_unknown == Some(EndUnknown::Held),
-        measured: pace.measured_per_second.map_or_else(|| "–".to_owned(), per_second),
-        left: grouped(pace.left),
-        ends: pace.ends_at.map(When::of),
-        end_unknown: unknown(pace.end_unknown),
-        bars: bars(&pace),
-        others: pace.others.iter().map(|other| other.0).collect(),
-        read: When::of(pace.at),
-        why: pace.why,
-        pool: pace.pool,
-    };
-    page(StatusCode::OK, &shown)
+    let (up, topic) = (Some(format!("/ui/campaigns/{id}")), Some(format!("pace-{id}")));
+    let frame = Frame { section: Some(Section::Campaigns), live: topic, up, at: Some(pace.at), ..frame };
+    page(StatusCode::OK, &PacePage { frame, id: id.0, name: campaign.name, live: PaceLive::of(&pace) })
 }

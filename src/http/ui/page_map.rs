@@ -13,8 +13,8 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
 use crate::http::web::problem::ApiError;
 
-/// How many cells stand side by side.
-const SIDE_BY_SIDE: usize = 40;
+/// How many cells stand side by side: few are drawn larger.
+const SIDE_BY_SIDE: std::ops::RangeInclusive<usize> = 20..=40;
 
 /// The side of a cell with the gap behind it.
 const STEP: usize = 12;
@@ -93,6 +93,8 @@ struct MapPage {
     name: String,
     /// The size of the drawing. `None`: there are no pages.
     size: Option<(usize, usize)>,
+    /// How many cells stand side by side.
+    side_by_side: usize,
     cells: Vec<Drawn>,
     /// All of it in words.
     sentence: String,
@@ -108,6 +110,8 @@ struct Drawn {
     y: usize,
     news: &'static str,
     words: String,
+    /// The id before that of its first contact.
+    after: i64,
 }
 
 /// A cell of trouble.
@@ -137,7 +141,7 @@ fn owners(cell: &PageCell) -> String {
     }
 }
 
-fn draw(place: usize, cell: &PageCell) -> Drawn {
+fn draw(place: usize, side: usize, cell: &PageCell) -> Drawn {
     let counts = &cell.counts;
     let shown = [
         (counts.sent, "sent"),
@@ -152,10 +156,11 @@ fn draw(place: usize, cell: &PageCell) -> Drawn {
     let held = Some(owners(cell)).filter(|owners| !owners.is_empty()).map(|owners| format!("; {owners}"));
     let numbers: Vec<String> = numbers.collect();
     Drawn {
-        x: place % SIDE_BY_SIDE * STEP,
-        y: place / SIDE_BY_SIDE * STEP,
+        x: place % side * STEP,
+        y: place / side * STEP,
         news: News::of(cell).as_str(),
         words: format!("{}: {}{}", pages(cell), numbers.join(", "), held.unwrap_or_default()),
+        after: cell.first_contact_id.0 - 1,
     }
 }
 
@@ -204,14 +209,16 @@ pub(in crate::http) async fn show(
     let mut troubled: Vec<&PageCell> = map.cells.iter().filter(|cell| News::of(cell).is_trouble()).collect();
     troubled.sort_by_key(|cell| News::of(cell));
     let unlisted = troubled.len().saturating_sub(MOST_LISTED);
+    let side = map.cells.len().clamp(*SIDE_BY_SIDE.start(), *SIDE_BY_SIDE.end());
     let of = |news: News| map.cells.iter().filter(|cell| News::of(cell) == news).count();
     let number = |count: usize| grouped(i64::try_from(count).unwrap_or(i64::MAX));
     let shown = MapPage {
         frame: Frame { section: Some(Section::Campaigns), up: Some(format!("/ui/campaigns/{id}")), ..frame },
         id: id.0,
         name,
-        size: (!map.cells.is_empty()).then(|| (SIDE_BY_SIDE * STEP, map.cells.len().div_ceil(SIDE_BY_SIDE) * STEP)),
-        cells: map.cells.iter().enumerate().map(|(place, cell)| draw(place, cell)).collect(),
+        size: (!map.cells.is_empty()).then(|| (side * STEP, map.cells.len().div_ceil(side) * STEP)),
+        side_by_side: side,
+        cells: map.cells.iter().enumerate().map(|(place, cell)| draw(place, side, cell)).collect(),
         sentence: sentence(&map),
         legend: LEGEND
             .into_iter()

@@ -8,13 +8,12 @@ use super::audit::actor;
 use super::frame::{Frame, Section, page};
 use super::receipt::ReceiptView;
 use super::words::{When, counted, curl, per_second};
-use crate::domain::access::audit::{Action, Object};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
-use crate::http::api::access::audit_log;
 use crate::http::api::replicas::paces::Pace;
 use crate::http::api::replicas::pools::{self, Pool, PoolSettings};
-use crate::http::api::replicas::receipt;
+use crate::http::api::replicas::receipt::{self, Receipt};
+use crate::http::machinery::PoolsSeen;
 use crate::http::state::AppState;
 use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
@@ -46,14 +45,10 @@ struct Suspension {
 }
 
 impl PoolView {
-    async fn of(state: &AppState, pool: &Pool, frame: &Frame) -> Result<Self, ApiError> {
-        let by = if pool.suspended && frame.may_administer() {
-            let line = audit_log::newest(state, Action::Suspended, Object::Pool, &pool.name).await?;
-            line.map(|line| (actor(&line), When::of(line.at)))
-        } else {
-            None
-        };
-        Ok(Self::seen(pool, by))
+    /// A pool of these. Who has suspended it is said only to those who may see the audit log.
+    fn of(pool: &Pool, seen: &PoolsSeen, may_administer: bool) -> Self {
+        let line = seen.suspended.get(&pool.name).filter(|_| pool.suspended && may_administer);
+        Self::seen(pool, line.map(|line| (actor(line), When::of(line.at))))
     }
 
     pub(super) fn seen(pool: &Pool, by: Option<(String, When)>) -> Self {
@@ -128,8 +123,25 @@ fn why(pool: &Pool) -> Option<(String, Option<When>)> {
 #[template(path = "ui/pools.html")]
 struct PoolsPage {
     frame: Frame,
+    live: PoolsLive,
+}
+
+/// What of the page of all pools changes while it is open.
+#[derive(Template)]
+#[template(path = "ui/pools_live.html")]
+pub(super) struct PoolsLive {
     pools: Vec<PoolView>,
-    read: When,
+    may_administer: bool,
+    /// What a screen reader says when it changes.
+    summary: String,
+}
+
+impl PoolsLive {
+    pub(super) fn of(seen: &PoolsSeen, may_administer: bool) -> Self {
+        let pools: Vec<PoolView> = seen.pools.iter().map(|pool| PoolView::of(pool, seen, may_administer)).collect();
+        let states: Vec<String> = pools.iter().map(|pool| format!("{} is {}", pool.name, pool.state)).collect();
+        Self { summary: states.join(", "), pools, may_administer }
+    }
 }
 
 /// Shows the pools.
@@ -138,26 +150,33 @@ pub(in crate::http) async fn list(
     frame: Frame,
     _: Query<()>,
 ) -> Result<HttpResponse, ApiError> {
-    let (listed, now) = pools::listed(&state).await?;
-    let mut views = Vec::with_capacity(listed.data.len());
-    for pool in &listed.data {
-        views.push(PoolView::of(&state, pool, &frame).await?);
-    }
+    let seen = PoolsSeen::read(&state).await?;
+    let live = PoolsLive::of(&seen, frame.may_administer());
     let frame = frame.titled("Pools").same_as("GET /v1/pools", &curl("GET", "/v1/pools", None));
-    let frame = Frame { section: Some(Section::Delivery), at: Some(now), ..frame };
-    page(StatusCode::OK, &PoolsPage { frame, pools: views, read: When::of(now) })
+    let topic = Some("pools".to_owned());
+    let frame = Frame { section: Some(Section::Delivery), live: topic, at: Some(seen.at), ..frame };
+    page(StatusCode::OK, &PoolsPage { frame, live })
 }
 
 #[derive(Template)]
 #[template(path = "ui/pool.html")]
 struct PoolPage {
     frame: Frame,
+    live: PoolLive,
+}
+
+/// What of a pool's page changes while it is open.
+#[derive(Template)]
+#[template(path = "ui/pool_live.html")]
+pub(super) struct PoolLive {
     pool: PoolView,
     facts: Vec<(&'static str, String)>,
     cut: Option<CutView>,
     verdicts: Vec<VerdictView>,
     domains: Vec<(String, When)>,
     receipt: Option<ReceiptView>,
+    may_operate: bool,
+    may_administer: bool,
 }
 
 /// A ceiling that was lowered.
@@ -175,12 +194,18 @@ struct VerdictView {
     until: Option<When>,
 }
 
-impl PoolPage {
-    fn of(frame: Frame, view: PoolView, pool: &Pool, receipt: Option<ReceiptView>) -> Self {
+impl PoolLive {
+    /// The pool of this name. `None`: there is none. `may`: whether the visitor may change something, and whether everything.
+    pub(super) fn of(
+        seen: &PoolsSeen,
+        name: &str,
+        receipt: Option<&Receipt>,
+        (may_operate, may_administer): (bool, bool),
+    ) -> Option<Self> {
+        let pool = seen.pools.iter().find(|pool| pool.name == name)?;
         let pace = pool.pace.as_ref();
-        Self {
-            frame,
-            pool: view,
+        Some(Self {
+            pool: PoolView::of(pool, seen, may_administer),
             facts: facts(pool),
             cut: pace.and_then(|pace| pace.last_cut.as_ref()).map(|cut| CutView {
                 at: When::of(cut.at),
@@ -197,8 +222,10 @@ impl PoolPage {
             domains: pace.map_or_else(Vec::new, |pace| {
                 pace.domains_waiting.iter().map(|one| (one.detail.clone(), When::of(one.until))).collect()
             }),
-            receipt,
-        }
+            receipt: receipt.map(|receipt| ReceiptView::of(receipt, seen.at)),
+            may_operate,
+            may_administer,
+        })
     }
 }
 
@@ -264,13 +291,13 @@ pub(in crate::http) async fn show(
     name: web::Path<String>,
     _: Query<()>,
 ) -> Result<HttpResponse, ApiError> {
-    let (pool, now) = one(&state, &name).await?;
-    let decided = receipt::read(&state, Subject::Pool(pool.name.clone())).await?;
-    let view = PoolView::of(&state, &pool, &frame).await?;
+    let seen = PoolsSeen::read(&state).await?;
+    let receipt = receipt::read(&state, Subject::Pool(name.clone())).await?;
+    let may = (frame.may_operate(), frame.may_administer());
+    let live = PoolLive::of(&seen, &name, receipt.as_ref(), may).ok_or_else(|| ApiError::no_such("pool", &name))?;
     let json = "GET /v1/pools".to_owned();
-    let frame = frame.titled(&format!("Pool {}", pool.name)).same_as(&json, &curl("GET", "/v1/pools", None));
-    let up = Some("/ui/pools".to_owned());
-    let frame = Frame { section: Some(Section::Delivery), at: Some(now), up, ..frame };
-    let receipt = decided.map(|receipt| ReceiptView::of(&receipt, now));
-    page(StatusCode::OK, &PoolPage::of(frame, view, &pool, receipt))
+    let frame = frame.titled(&format!("Pool {name}")).same_as(&json, &curl("GET", "/v1/pools", None));
+    let (up, topic) = (Some("/ui/pools".to_owned()), Some(format!("pool-{name}")));
+    let frame = Frame { section: Some(Section::Delivery), live: topic, at: Some(seen.at), up, ..frame };
+    page(StatusCode::OK, &PoolPage { frame, live })
 }

@@ -147,3 +147,71 @@ fn while_the_database_is_away_the_page_says_since_when_and_comes_back_by_itself(
     wait_live(&browser);
     wait_until("the bar moves again", LONG, || numbers(&browser)[0] > after[0]);
 }
+
+#[test]
+fn pools_instances_and_a_pace_keep_themselves_as_they_are() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "pools_instances_and_a_pace", Setup::default()) else { return };
+    let api = desk.server.api();
+    desk.enter(&mut browser);
+    for (page, act) in [("/ui/pools", "Resume main"), ("/ui/pools/main", "Resume p")] {
+        browser.go(&desk.url(page), 200);
+        wait_live(&browser);
+        browser.script("window.isKept = true");
+        api.post("/v1/pools/main/suspend", &json!({ "reason": "machines are moved" }));
+        wait_until("the suspension is shown", LONG, || {
+            browser.text().contains("machines are moved") && browser.find("link", act).is_some()
+        });
+        assert_eq!(browser.axe(), Vec::<String>::new(), "{page}");
+        api.post("/v1/pools/main/resume", &json!({}));
+        wait_until("its end is shown", LONG, || browser.find("link", act).is_none());
+        assert_eq!(browser.script("return window.isKept"), true, "{page} was not loaded again");
+    }
+    assert!(browser.text().contains("1 instance acknowledged it within"), "{}", browser.text());
+    browser.go(&desk.url("/ui/instances"), 200);
+    wait_live(&browser);
+    let heard = "return [...document.querySelectorAll('#machines time')].map((at) => at.dateTime).join(' ')";
+    let before = browser.script(heard);
+    wait_until("the next heartbeat is shown", LONG, || browser.script(heard) != before);
+    browser.go(&format!("{}/pace", desk.page()), 200);
+    wait_live(&browser);
+    let left = "return document.querySelectorAll('#pace .heroes dd')[1].textContent";
+    let before = browser.script(left);
+    wait_until("fewer are to come", LONG, || browser.script(left) != before);
+    assert_eq!(browser.axe(), Vec::<String>::new());
+}
+
+#[test]
+fn while_the_database_is_away_pools_instances_and_a_pace_say_since_when() {
+    let test = "while_the_database_is_away_pools_say_so";
+    let Some(db) = Database::own_postgres(test) else { return };
+    let Some((desk, mut browser)) = Desk::open(&db, test, Setup::default()) else { return };
+    desk.enter(&mut browser);
+    for url in [desk.url("/ui/pools"), desk.url("/ui/instances"), format!("{}/pace", desk.page())] {
+        browser.go(&url, 200);
+        wait_live(&browser);
+        browser.expect(503);
+        db.server().stop_immediately();
+        wait_until("the page says since when", LONG, || dot(&browser).starts_with("stale since "));
+        db.server().start_again();
+        wait_live(&browser);
+    }
+}
+
+#[test]
+fn the_map_of_pages_is_walked_by_arrow_keys_and_enter_opens_the_people_of_a_page() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "the_map_of_pages_is_walked", Setup::default()) else { return };
+    desk.enter(&mut browser);
+    browser.go(&format!("{}/pages", desk.page()), 200);
+    let said = |browser: &Browser| browser.script("return document.getElementById('cell').textContent");
+    assert!(said(&browser).as_str().unwrap().starts_with("The arrow keys"), "{}", said(&browser));
+    browser.tab_to("group", "Pages");
+    browser.press(Key::Down);
+    assert!(said(&browser).as_str().unwrap().starts_with("page 1: "), "{}", said(&browser));
+    assert_eq!(browser.axe(), Vec::<String>::new(), "{}", browser.text());
+    browser.expect(200);
+    browser.press(Key::Enter);
+    wait_until("its people are shown", LONG, || path(&browser).ends_with("/people"));
+    wait_until("the first of them is there", LONG, || browser.text().contains("person1@example.com"));
+}
