@@ -130,7 +130,9 @@ async fn course(state: &AppState, campaign: &Glance, at: UtcInstant) -> Result<C
 
 /// A value of a campaign on one line; a long one not to its end.
 fn brief(value: &Value) -> String {
-    value.as_str().map_or_else(|| shown(&value.to_string()), shown)
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // Quotes are no harm in a page, and JSON is full of them.
+    shown(&text).replace("\\\"", "\"").replace("\\'", "'")
 }
 
 /// Shows a campaign.

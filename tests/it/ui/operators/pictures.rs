@@ -49,6 +49,14 @@ fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64, i64) {
     }
     super::import(&server, some);
     super::write_template(&server);
+    let literal = json!({ "literal": ["[Email]", "{id}"] });
+    let written = server.send(
+        "PATCH",
+        "/v1/templates/1",
+        &[("Content-Type", "application/json")],
+        literal.to_string().as_bytes(),
+    );
+    assert_eq!(written.status, 200, "{written:?}");
     let rule = json!({ "all": [
         { "list": { "id": all, "standing": "subscribed" } }, { "not": { "tag": "vip" } },
         { "any": [{ "attribute": { "name": "city", "op": "eq", "value": "Town 7" } }, { "event": { "name": "paid", "within": "30d" } }] },
@@ -84,14 +92,44 @@ fn checked(server: &Server, all: i64, some: i64, draft: i64) {
     };
     let (catalogue, logo) =
         (file("Spring-catalogue.pdf", "application/pdf", 184_220), file("logo.png", "image/png", 2_840));
+    let about = json!({
+        "description": "Everybody who has ordered from the garden catalogue, without the regulars.",
+        "from": "Garden news <news@example.com>",
+        "props": { "code": "SPRING20", "off": 20, "sale": { "until": "31 May" }, "gifts": ["Tea", "Cup"] },
+    });
+    let json = [("Content-Type", "application/json")];
+    let described = server.send("PATCH", &format!("/v1/campaigns/{draft}"), &json, about.to_string().as_bytes());
+    assert_eq!(described.status, 200, "{described:?}");
     let change = json!({
         "reply_to": "Garden help <help@example.com>", "headers": { "X-Campaign": "spring" },
         "attachments": [{ "file_id": catalogue }, { "file_id": logo, "content_id": "logo" }], "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}", "body_html": html,
     });
-    let json = [("Content-Type", "application/json")];
     let changed = server.send("PATCH", &format!("/v1/campaigns/{draft}"), &json, change.to_string().as_bytes());
     assert_eq!(changed.status, 200, "{changed:?}");
     api.post(&format!("/v1/campaigns/{draft}/preflight"), &json!({}));
+}
+
+/// Files that are looked at before they are imported: one whose columns are mapped, and one with a column that is not understood.
+const LOOKS: [(&str, &str, &str); 2] = [
+    ("imports-look", "E-Mail;Vorname;Kunde;Ort", "ann@example.com;Ann;7;Bonn"),
+    ("imports-unclear", "E-Mail;Vorname;Communication preferences", "ann@example.com;Ann;2024-01-02"),
+];
+
+fn look_at_a_file(browser: &mut Browser, header: &str, cells: &str) {
+    browser.expect(422);
+    browser.script(&format!(
+        "const rows = ['{header}', '{cells}', '{cells}'.replace('ann@', 'ben@'), '{cells}'.replace('ann@example.com', 'na@')];
+         const chosen = new DataTransfer();
+         chosen.items.add(new File([rows.join('\\r\\n')], 'customers.csv', {{ type: 'text/csv' }}));
+         const field = document.getElementById('file');
+         field.files = chosen.files;
+         field.dispatchEvent(new Event('change', {{ bubbles: true }}));
+         document.getElementById('look')?.replaceChildren();
+         [...document.querySelectorAll('button')].find((button) => button.textContent === 'Look first').click();"
+    ));
+    wait_until("the file was looked at", LONG, || {
+        browser.script("return document.querySelector('.look')?.childElementCount > 0") == true
+    });
 }
 
 #[test]
@@ -137,6 +175,10 @@ fn write_pictures_of_all_pages() {
         ("campaign-preflight-none", of_campaign("/preflight"), 200),
         ("campaign-pause", of_campaign("/pause"), 200),
         ("campaign-stop", of_campaign("/stop"), 200),
+        ("campaign-copy", of_campaign("/copy"), 200),
+        ("campaign-way", of_campaign("/way"), 200),
+        ("campaign-draft", format!("/ui/campaigns/{draft}"), 200),
+        ("campaign-closed", format!("/ui/campaigns/{}", campaign - 5), 200),
         ("contacts", "/ui/contacts?search=ann".to_owned(), 200),
         ("contacts-one", "/ui/contacts/7".to_owned(), 200),
         ("lists", "/ui/lists".to_owned(), 200),
@@ -201,6 +243,14 @@ fn write_pictures_of_all_pages() {
                 let is_still =
                     "return !document.getElementById('live') || document.documentElement.dataset.live === 'live'";
                 wait_until("the page is live", LONG, || browser.script(is_still) == true);
+                browser.picture(&folder.join(format!("{name}-{theme}-{width}.png")));
+            }
+        }
+        for (name, header, cells) in LOOKS.iter().filter(|(name, ..)| name.contains(&only)) {
+            browser.go(&url("/ui/imports"), 200);
+            for theme in ["light", "dark"] {
+                browser.prefer(theme);
+                look_at_a_file(&mut browser, header, cells);
                 browser.picture(&folder.join(format!("{name}-{theme}-{width}.png")));
             }
         }
