@@ -11,13 +11,14 @@ use crate::services::callbacks::prune_callbacks::prune_callbacks;
 use crate::services::events::prune_events::prune_events;
 use crate::services::import::prune_rejections::prune_rejections;
 use crate::services::people::links::Links;
+use crate::services::people::prune_attributes::prune_attributes;
 use crate::services::people::prune_unconfirmed::prune_unconfirmed;
 use crate::services::reactions::call_desk::CallDesk;
 use crate::services::reactions::change_desk::ChangeDesk;
 use crate::services::reactions::prune_reactions::prune_reactions;
+use crate::services::replicas::prune_replicas::prune_replicas;
 use crate::services::segments::worker::SegmentWorker;
 use crate::store::access::{audit_log, sessions};
-use crate::store::dispatch::housekeeping;
 use crate::store::{Lane, Store, StoreError, deliverability};
 
 /// How often measurements are condensed.
@@ -49,6 +50,9 @@ const LOOK_AT_TARGETS_EVERY: Duration = Duration::from_secs(60);
 
 /// How often old rows are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
+
+/// All contacts are looked at for their attributes once in so many rounds: once a day.
+const LOOK_AT_ATTRIBUTES_EVERY: u32 = 24;
 
 /// Turns single measurements into buckets and quantiles. Until then each takes room, and where nobody asks for `/metrics`
 /// nothing else would do it.
@@ -170,6 +174,7 @@ pub(super) async fn call_targets(mut desk: CallDesk) {
 
 /// Removes what goes in many small transactions.
 async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
+    prune_replicas(store).await?;
     prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
     prune_events(store, settings.events.keep_days).await?;
     prune_rejections(store).await?;
@@ -183,14 +188,18 @@ pub(super) async fn tidy(store: Store, settings: Arc<Settings>) {
     let work = move |conn: &mut crate::store::Conn| {
         audit_log::prune(conn, keep_audit_days)?;
         sessions::prune(conn)?;
-        deliverability::prune(conn)?;
-        housekeeping::tidy(conn)
+        deliverability::prune(conn)
     };
+    let mut round: u32 = 0;
     loop {
-        let tidied = match store.run(Lane::Write, "remove old rows", work).await {
+        let mut tidied = match store.run(Lane::Write, "remove old rows", work).await {
             Ok(_) => prune_more(&store, &settings).await,
             Err(error) => Err(error),
         };
+        if tidied.is_ok() && round.is_multiple_of(LOOK_AT_ATTRIBUTES_EVERY) {
+            tidied = prune_attributes(&store).await.map(drop);
+        }
+        round = round.wrapping_add(1);
         if let Err(error) = tidied {
             tracing::debug!(
                 event = "database.tidy_failed",

@@ -12,6 +12,7 @@ pub mod import_refusals;
 pub mod import_suppressions;
 pub mod links;
 pub mod preferences;
+pub mod prune_attributes;
 pub mod prune_unconfirmed;
 pub mod refusal_desk;
 pub mod restore_refusals;

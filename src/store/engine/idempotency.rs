@@ -7,11 +7,15 @@ use std::borrow::Cow;
 use diesel::prelude::*;
 
 use super::schema::idempotency_keys;
+use crate::domain::instant::UtcInstant;
 use crate::store::engine::dialect;
 use crate::store::{Conn, StoreError};
 
 /// How long an answer is kept, in milliseconds: 24 h.
 pub const KEPT_FOR_MS: i64 = 24 * 3_600_000;
+
+/// Keys that are removed in one transaction.
+const PORTION: i64 = 500;
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,13 +70,35 @@ impl Key {
 /// A query failed.
 pub fn recall(conn: &mut Conn, key: &Key) -> Result<Recall, StoreError> {
     let now = dialect::now(conn)?;
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(now.plus_ms(-KEPT_FOR_MS))))
+    // The others wait for [`prune`]: no request removes more than its own.
+    let own = idempotency_keys::table.find((key.scope.as_ref(), &key.key));
+    diesel::delete(own.filter(idempotency_keys::created_at.lt(now.plus_ms(-KEPT_FOR_MS))))
         .execute(conn)
-        .map_err(StoreError::query("forget old idempotency keys"))?;
+        .map_err(StoreError::query("forget an old idempotency key"))?;
     if dialect::idempotency::reserve(conn, key, now)? {
         return Ok(Recall::New);
     }
     look(conn, key)
+}
+
+/// Removes a portion of the keys whose answers are kept no longer. Whether there may be more.
+///
+/// # Errors
+/// A query failed.
+pub fn prune(conn: &mut Conn) -> Result<bool, StoreError> {
+    let before = dialect::now(conn)?.plus_ms(-KEPT_FOR_MS);
+    let cut: Option<UtcInstant> = idempotency_keys::table
+        .filter(idempotency_keys::created_at.lt(before))
+        .order(idempotency_keys::created_at)
+        .offset(PORTION - 1)
+        .select(idempotency_keys::created_at)
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("look for old idempotency keys"))?;
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.le(cut.unwrap_or(before.plus_ms(-1)))))
+        .execute(conn)
+        .map_err(StoreError::query("remove old idempotency keys"))?;
+    Ok(cut.is_some())
 }
 
 /// Looks a key up without reserving it.

@@ -2,7 +2,7 @@
 
 diesel::table! { contacts (id) { id -> BigInt, external_id -> Nullable<Text>, email -> Nullable<Text>, phone -> Nullable<Text>, first_name -> Nullable<Text>, last_name -> Nullable<Text>, timezone -> Nullable<Text>, locale -> Nullable<Text>, attributes -> Text, version -> BigInt, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, introduced_at -> Nullable<BigInt>, untracked -> Bool, } }
 
-diesel::table! { attribute_keys (name) { name -> Text, created_at -> BigInt, } }
+diesel::table! { attribute_keys (name) { name -> Text, created_at -> BigInt, unused_since -> Nullable<BigInt>, } }
 
 diesel::table! { lists (id) { id -> BigInt, name -> Text, description -> Text, created_at -> BigInt, updated_at -> BigInt, slug -> Nullable<Text>, default_opt_in -> Bool, double_opt_in -> Bool, public -> Bool, public_title -> Text, public_description -> Text, } }
 

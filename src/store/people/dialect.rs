@@ -270,14 +270,14 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
     .map_err(StoreError::query("update contacts"))
 }
 
-/// Keeps an attribute name.
+/// Keeps an attribute name, and takes the mark from one that was unused.
 ///
 /// # Errors
 /// The query failed.
 pub(in crate::store) fn keep_attribute_name(conn: &mut Conn, name: &str, now: UtcInstant) -> Result<(), StoreError> {
     let statement = sql("INSERT INTO attribute_keys (name, created_at) VALUES (")
         .bind::<Text, _>(name, ", ")
-        .bind::<BigInt, _>(now, ") ON CONFLICT DO NOTHING");
+        .bind::<BigInt, _>(now, ") ON CONFLICT (name) DO UPDATE SET unused_since = NULL");
     match conn {
         Conn::Pg(conn) => statement.execute(conn),
         Conn::Sqlite(conn) => statement.execute(conn),

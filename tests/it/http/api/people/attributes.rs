@@ -1,6 +1,7 @@
 //! Which attributes contacts have.
 
 use serde_json::{Value, json};
+use volley::services::people::prune_attributes::prune_attributes;
 
 use crate::support::both_backends;
 use crate::support::server::Server;
@@ -55,5 +56,40 @@ both_backends! {
         let found = server.api().get("/v1/attributes");
         assert_eq!((&found["looked_at"], &found["complete"]), (&json!(10_000), &json!(false)), "{found}");
         assert_eq!(contacts_with(&found, "city"), 5_000, "{found}");
+    }
+
+    fn a_name_that_no_contact_has_goes_after_a_day_and_one_that_content_or_a_contact_has_stays(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let with = |attributes: &Value| {
+            api.post("/v1/contacts", &json!({ "email": "a@example.com", "attributes": attributes }));
+        };
+        with(&json!({ "city": "Leeds", "colour": "red", "shoe": 41, "hat": 7, "tier": "gold" }));
+        api.post("/v1/campaigns", &json!({ "name": "Tier", "channel": "email", "headers": { "X-Tier": "{{ tier }}" } }));
+        api.post("/v1/templates", &json!({ "name": "Shoes", "channel": "email", "subject": "Size {{ shoe }}", "body_text": "Hello" }));
+        with(&json!({ "colour": null, "shoe": null, "hat": null, "tier": null }));
+        let names = || -> Vec<String> {
+            let found = api.get("/v1/attributes");
+            let mut names: Vec<String> =
+                found["data"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            names.sort();
+            names
+        };
+        let prune = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(prune_attributes(&server.store)).unwrap()
+        };
+        assert_eq!(prune(), 0, "a day has to pass");
+        assert_eq!(names(), ["city", "colour", "hat", "shoe", "tier"]);
+        // As if that had been two days ago.
+        server.execute("UPDATE attribute_keys SET unused_since = unused_since - 172800000".to_owned());
+        // Written again before the next look: not unused any more.
+        with(&json!({ "hat": 8 }));
+        with(&json!({ "hat": null }));
+        assert_eq!(prune(), 1);
+        let why = "a contact has city, hat was just written, content asks for shoe, and a header of a campaign for tier";
+        assert_eq!(names(), ["city", "hat", "shoe", "tier"], "{why}");
+        with(&json!({ "colour": "blue" }));
+        assert_eq!(names(), ["city", "colour", "hat", "shoe", "tier"], "a name that comes back is known again");
     }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE attribute_keys DROP COLUMN unused_since;
