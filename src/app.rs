@@ -42,6 +42,7 @@ use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
 use crate::services::callbacks::sns::Sns;
+use crate::services::campaigns::archive::Archivist;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
@@ -49,7 +50,7 @@ use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::instances::{self, Incarnation};
 use crate::store::replicas::session_lock::SessionLock;
 use crate::store::{Conn, Lane, Store, StoreError};
-use background::{condense, fold_deliverability, know_keys, tidy};
+use background::{archive_deliveries, condense, fold_deliverability, know_keys, tidy};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, check_target, create_key, database_file, list_keys, live_roles,
     migrate, probe, revoke_key, rotate_links,
@@ -158,6 +159,7 @@ impl App {
         metrics_page::show_build(store.has_one_writer());
         actix_rt::spawn(condense(metrics.clone()));
         actix_rt::spawn(tidy(store.clone(), Arc::clone(&settings)));
+        actix_rt::spawn(archive_deliveries(archivist(&settings, &store, &identity)));
         actix_rt::spawn(fold_deliverability(store.clone()));
         let gathered = Gathered::default();
         actix_rt::spawn(gathered.clone().keep_writing(store.clone()));
@@ -423,6 +425,12 @@ async fn restore(store: &Store, refusals: &RefusalBook) -> anyhow::Result<()> {
     });
     restored.await?.context("sending.data_dir: cannot read the refusals that are filed there")?;
     Ok(())
+}
+
+/// What archives deliveries in this instance's data folder.
+fn archivist(settings: &Settings, store: &Store, identity: &Identity) -> Archivist {
+    let (data_dir, keep_days) = (&settings.sending.data_dir, settings.campaigns.keep_days);
+    Archivist::new(store.clone(), data_dir, identity.slot.clone(), slot::host_name(), keep_days)
 }
 
 /// A first start without a configured root key mints one.

@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod callbacks;
+pub mod campaigns;
 pub mod check;
 pub mod consent;
 pub mod cors;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub retries: retries::Retries,
     /// `[consent]`
     pub consent: consent::Consent,
+    /// `[campaigns]`
+    pub campaigns: campaigns::Campaigns,
     /// `[events]`
     pub events: events::Events,
     /// `[reactions]`

@@ -1,6 +1,7 @@
 //! What one process shares: clocks, caches, counters, health, where its actors are found and what they are told. Nothing here
 //! is an actor, and nothing here opens a transaction.
 
+pub mod archive_folder;
 pub(crate) mod batcher;
 pub mod clock;
 pub mod directory;

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::Settings;
 use crate::services::callbacks::prune_callbacks::prune_callbacks;
+use crate::services::campaigns::archive::Archivist;
 use crate::services::events::prune_events::prune_events;
 use crate::services::import::prune_rejections::prune_rejections;
 use crate::services::people::links::Links;
@@ -53,6 +54,9 @@ const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 
 /// All contacts are looked at for their attributes once in so many rounds: once a day.
 const LOOK_AT_ATTRIBUTES_EVERY: u32 = 24;
+
+/// How often it is looked for campaigns whose deliveries are to be archived.
+const ARCHIVE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Turns single measurements into buckets and quantiles. Until then each takes room, and where nobody asks for `/metrics`
 /// nothing else would do it.
@@ -169,6 +173,20 @@ pub(super) async fn call_targets(mut desk: CallDesk) {
         failing = begun.is_err();
         // A call that has ended makes room for another one.
         let _ = tokio::time::timeout(LOOK_FOR_REACTIONS_EVERY, desk.ended()).await;
+    }
+}
+
+/// Archives deliveries of campaigns that ended long ago, now and every hour. A failure costs one round.
+pub(super) async fn archive_deliveries(archivist: Archivist) {
+    loop {
+        if let Err(error) = archivist.round().await {
+            tracing::debug!(
+                event = "campaigns.archive_unread",
+                error = %error,
+                "it cannot be looked for campaigns to archive; it is tried again in an hour"
+            );
+        }
+        tokio::time::sleep(ARCHIVE_EVERY).await;
     }
 }
 

@@ -88,6 +88,7 @@ impl Settings {
         let limit = self.consent.transactional_campaign_limit;
         within("consent.transactional_campaign_limit", limit, 0..=1_000_000_000)?;
         within("consent.unconfirmed_keep_days", self.consent.unconfirmed_keep_days, 0..=3_650)?;
+        within("campaigns.keep_days", self.campaigns.keep_days, 0..=36_500)?;
         within("events.keep_days", self.events.keep_days, 0..=36_500)?;
         within("callbacks.keep_days", self.callbacks.keep_days, 1..=365)?;
         within("reactions.keep_days", self.reactions.keep_days, 1..=365)?;

@@ -87,6 +87,24 @@ impl ReportKind {
         }
     }
 
+    /// What it is called in the header of an export, and in an archive. Opens and clicks by machines have names of their own.
+    #[must_use]
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::SoftBounced => "soft_bounced",
+            Self::HardBounced => "hard_bounced",
+            Self::Complained => "complained",
+            Self::Opened(Reader::Person) => "opened",
+            Self::Opened(Reader::Machine) => "machine_opened",
+            Self::Clicked(Reader::Person) => "clicked",
+            Self::Clicked(Reader::Machine) => "machine_clicked",
+            Self::Replied => "replied",
+            Self::Unsubscribed => "unsubscribed",
+            Self::RejectedLater => "rejected_later",
+        }
+    }
+
     /// Who opened or clicked, where this is such a report.
     #[must_use]
     pub const fn reader(self) -> Option<Reader> {

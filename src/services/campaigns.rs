@@ -1,6 +1,9 @@
 //! Decisions on campaigns.
 
+pub mod archive;
+mod audience_campaigns;
 pub mod audience_segments;
+pub mod books;
 pub mod carried;
 pub mod composed;
 pub mod control;

@@ -1,6 +1,7 @@
 //! Campaigns: rows, edits while they are drafts, and every change of status.
 
 pub mod about;
+pub mod archives;
 pub mod brakes;
 mod content_guard;
 pub mod email_fields;
@@ -226,6 +227,9 @@ pub enum TransitionError {
     /// An earlier pass over the pages has not ended.
     #[error("an earlier {0} has not ended yet")]
     SweepUnderWay(Sweep),
+    /// Its deliveries were archived: nothing of it can be sent any more.
+    #[error("{0}")]
+    Archived(Box<archives::Archived>),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -268,10 +272,7 @@ fn read(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, StoreError> {
 
 impl MayBeStoreError for TransitionError {
     fn into_store_error(self) -> Result<StoreError, Self> {
-        match self {
-            Self::Store(error) => Ok(error),
-            refused @ (Self::NotFound(_) | Self::Illegal(_) | Self::SweepUnderWay(_)) => Err(refused),
-        }
+        if let Self::Store(error) = self { Ok(error) } else { Err(self) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The delivery protocol: pages and their leases, claims, outcomes, and what becomes of a lease without its owner.
 
+pub mod archiving;
 pub mod attempts;
 mod bounces;
 pub mod claims;

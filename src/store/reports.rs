@@ -49,6 +49,8 @@ pub enum Fate {
     Later,
     /// There is no such delivery. Nothing is stored.
     Unknown,
+    /// The delivery was archived: its event is stored, and the figures of the campaign stay as they are.
+    Archived,
 }
 
 /// What became of lines.
@@ -91,7 +93,7 @@ pub fn apply(conn: &mut Conn, lines: &[Line]) -> Result<Applied, StoreError> {
             (Some(fate), _) => *fate,
             (None, Some(Fate::Later)) => Fate::Later,
             (None, Some(Fate::Unknown)) => Fate::Unknown,
-            (None, Some(Fate::Counted | Fate::Repeated) | None) => Fate::Repeated,
+            (None, Some(Fate::Counted | Fate::Repeated | Fate::Archived) | None) => Fate::Repeated,
         }
     };
     let fates: Vec<Fate> = lines.iter().enumerate().map(fate).collect();
@@ -129,6 +131,8 @@ struct Round<'a> {
     locked: BTreeMap<DeliveryId, Locked>,
     /// Deliveries that are there and could not be locked.
     busy: BTreeSet<DeliveryId>,
+    /// Deliveries that are in an archive, or soon will be: nothing is noted on them.
+    archived: BTreeSet<DeliveryId>,
     counted: Vec<&'a Line>,
     marked: BTreeMap<DeliveryId, Reported>,
     figures: BTreeMap<OnPage, ReportFigures>,
@@ -139,10 +143,13 @@ struct Round<'a> {
 
 impl<'a> Round<'a> {
     fn look(conn: &mut Conn, deliveries: BTreeSet<DeliveryId>) -> Result<Self, StoreError> {
+        let archived = dialect::archived(conn, &deliveries)?;
+        let deliveries = &deliveries - &archived;
         let locked = dialect::lock(conn, &deliveries)?;
         let missing = deliveries.into_iter().filter(|delivery| !locked.contains_key(delivery)).collect();
         Ok(Self {
             busy: dialect::existing(conn, &missing)?,
+            archived,
             locked,
             counted: Vec::new(),
             marked: BTreeMap::new(),
@@ -153,6 +160,14 @@ impl<'a> Round<'a> {
     }
 
     fn take(&mut self, line: &'a Line) -> Fate {
+        if self.archived.contains(&line.delivery) {
+            // A kind that is no event has no key to tell it by.
+            if line.kind.event().is_none() {
+                return Fate::Repeated;
+            }
+            self.counted.push(line);
+            return Fate::Archived;
+        }
         let Some(delivery) = self.locked.get_mut(&line.delivery) else {
             return if self.busy.contains(&line.delivery) { Fate::Later } else { Fate::Unknown };
         };

@@ -1,5 +1,6 @@
 //! What a campaign must survive: killed processes, dead databases, hostile providers, full disks.
 
+mod archives;
 mod attention;
 mod boots;
 mod callbacks;

@@ -228,7 +228,8 @@ impl CampaignDriver {
                         Err(
                             TransitionError::NotFound(_)
                             | TransitionError::Illegal(_)
-                            | TransitionError::SweepUnderWay(_),
+                            | TransitionError::SweepUnderWay(_)
+                            | TransitionError::Archived(_),
                         ) => Ok(None),
                     })
                 })

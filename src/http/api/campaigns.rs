@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, web};
 
-pub(in crate::http) use self::bodies::{Campaign, CampaignInput, CampaignPatch, Packing, Stats, Waiting};
+pub(in crate::http) use self::bodies::{Archive, Campaign, CampaignInput, CampaignPatch, Packing, Stats, Waiting};
 pub(in crate::http) use self::filter::CampaignFilter;
 use self::filter::CampaignParams;
 use crate::domain::access::limit::Limit;

@@ -18,7 +18,7 @@ use crate::domain::content::email_fields::EmailFields;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::shown::shown;
-use crate::http::api::campaigns::{minutes, reasons};
+use crate::http::api::campaigns::{Archive, minutes, reasons};
 use crate::http::api::content::files;
 use crate::http::api::overview::{self, Glance, Sighted};
 use crate::http::api::replicas::receipt::Receipt;
@@ -155,6 +155,10 @@ pub(in crate::http) async fn show(
     let mut extras = extras(from.as_deref(), reply_to.as_deref(), headers, &files);
     extras.extend(campaign.props.values().iter().map(|(name, value)| (format!("value {name}"), brief(value))));
     facts.extend(campaign.rate_per_second.map(|rate| ("at most", per_second(rate))));
+    facts.extend(campaign.archive.as_ref().map(|archive| {
+        let Archive { file, host, archived_at, .. } = archive;
+        ("single deliveries", format!("archived {archived_at}: the file {file}, on the instance on {host}"))
+    }));
     let correlation_id = campaign.correlation_id.clone();
     let glance = Glance::from(campaign);
     let live = CampaignLive::of(&glance, receipt.as_ref(), at, None, frame.may_operate());

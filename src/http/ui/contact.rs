@@ -189,6 +189,8 @@ struct ContactPage {
     messages: Vec<MessageLine>,
     /// How many campaigns were looked at.
     looked_at: String,
+    /// Campaigns among them whose deliveries were archived.
+    archived: Vec<i64>,
     older: Option<String>,
     newest: Option<String>,
 }
@@ -260,6 +262,7 @@ impl ContactPage {
             first_changes: (parts.changes_after > 0).then(|| format!("{base}#consent")),
             changes: changes.data.into_iter().map(|change| ChangeLine::of(change, &names)).collect(),
             looked_at: counted(looked_at, "campaign", "campaigns"),
+            archived: messages.archived_campaign_ids.iter().map(|id| id.0).collect(),
             older: messages.next_cursor.map(|cursor| format!("{base}?cursor={cursor}#messages")),
             newest: (!parts.is_first).then(|| format!("{base}#messages")),
             messages: messages.data.into_iter().map(MessageLine::from).collect(),

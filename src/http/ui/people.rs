@@ -6,11 +6,11 @@ use askama::Template;
 
 use super::downloads::Downloads;
 use super::frame::{Frame, Section, page};
-use super::words::{When, grouped};
+use super::words::{When, counted, grouped};
 use crate::domain::dispatch::delivery::DeliveryState;
 use crate::domain::ids::CampaignId;
-use crate::http::api::campaigns::Campaign;
-use crate::http::api::campaigns::recipients::{self, Audit, Delivery, Recipient, Which};
+use crate::http::api::campaigns::recipients::{self, Audit, Deliveries, Delivery, Recipient, Which};
+use crate::http::api::campaigns::{Archive, Campaign};
 use crate::http::api::overview;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
@@ -29,8 +29,29 @@ struct PeoplePage {
     /// The kind of trouble that is shown, if only one is, and the page with everybody of the state.
     kind: Option<(String, String)>,
     downloads: Downloads,
+    /// Where single deliveries are, if they were archived.
+    archived: Option<Kept>,
     next: Option<String>,
     first: Option<String>,
+}
+
+/// A file that has single deliveries in place of the database.
+pub(super) struct Kept {
+    pub(super) file: String,
+    pub(super) host: String,
+    pub(super) at: When,
+    pub(super) deliveries: String,
+}
+
+impl Kept {
+    pub(super) fn of(archive: &Archive) -> Self {
+        Self {
+            file: archive.file.clone(),
+            host: archive.host.clone(),
+            at: When::of(archive.archived_at),
+            deliveries: counted(archive.deliveries, "delivery", "deliveries"),
+        }
+    }
 }
 
 /// A state, and the page that shows who is in it.
@@ -109,7 +130,12 @@ pub(in crate::http) async fn show(
     let (chosen, is_first, size) = (which.status, which.is_first(), which.chosen_size());
     let kinds = which.kinds();
     let campaign = overview::sight(&state, id).await?.campaign;
-    let listed = recipients::listed(&state, id, which).await?;
+    let archived = campaign.archive.as_ref().map(Kept::of);
+    // The page says where they are.
+    let listed = match archived {
+        Some(_) => Deliveries { data: Vec::new(), next_cursor: None },
+        None => recipients::listed(&state, id, which).await?,
+    };
     let base = format!("/ui/campaigns/{id}/people");
     let state_filter = chosen.map(|state| format!("status={state}"));
     let kind = state_filter.as_ref().filter(|_| !kinds.is_empty()).map(|state| {
@@ -139,6 +165,7 @@ pub(in crate::http) async fn show(
             &format!("/ui/campaigns/{id}/deliveries/export"),
             filter.as_deref().unwrap_or_default(),
         ),
+        archived,
         next: listed.next_cursor.map(|cursor| query(Some(format!("cursor={cursor}")))),
         first: (!is_first).then(|| query(None)),
         name: campaign.name,
@@ -153,12 +180,16 @@ struct BooksPage {
     id: i64,
     name: String,
     is_consistent: bool,
+    /// Whether there was something to count: a file may be on another machine.
+    is_counted: bool,
     rows: Vec<(&'static str, String, String)>,
     total: (String, String),
     /// How many the pages were packed with.
     page_sizes: String,
     /// What the books say of the audience.
     audience: Option<String>,
+    /// The file that was counted in place of rows, and why it could not be.
+    archived: Option<(Kept, Option<String>)>,
 }
 
 impl BooksPage {
@@ -170,10 +201,12 @@ impl BooksPage {
             id: audit.campaign_id.0,
             name,
             is_consistent: audit.consistent,
+            is_counted: audit.archive.as_ref().is_none_or(|found| found.problem.is_none()),
             rows: ORDER.iter().map(row).collect(),
             total: (grouped(audit.pages.total()), grouped(audit.total)),
             page_sizes: grouped(audit.page_sizes),
             audience: audit.expected.map(|expected| of_audience(expected, audit)),
+            archived: audit.archive.as_ref().map(|found| (Kept::of(&found.archive), found.problem.clone())),
         }
     }
 }

@@ -368,6 +368,11 @@ fn count(
                 happened.push(entry.happened(*delivery, *channel));
                 "counted"
             }
+            // What follows for the address and the person follows all the same.
+            Fate::Archived => {
+                happened.push(entry.happened(*delivery, *channel));
+                "archived"
+            }
             Fate::Repeated => "repeated",
             Fate::Unknown => "unknown",
             Fate::Later => {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::audience_campaigns;
 use super::audience_segments::{self, MembersNotKnown};
 use super::carried::tracked;
 use super::fingerprint::{self, Pinned};
@@ -27,6 +28,7 @@ use crate::domain::trace::Trace;
 use crate::services::audit::{self, Line};
 use crate::services::content::check_email::{check_files, check_pool_takes};
 use crate::services::{By, Services};
+use crate::store::campaigns::archives::Archived;
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError, about, email_fields};
 use crate::store::dispatch::packing::parse_audience;
@@ -55,6 +57,9 @@ pub enum LaunchError {
     /// These campaigns, whose recipients it names, do not exist.
     #[error("these campaigns do not exist: {}", listed(.0))]
     UnknownCampaigns(Vec<i64>),
+    /// The deliveries of these campaigns, whose recipients it names, were archived.
+    #[error("the audience names recipients that cannot be looked up any more: {}", listed(.0))]
+    ArchivedCampaigns(Vec<Archived>),
     /// It is not known who is a member of a segment that the audience asks.
     #[error(transparent)]
     Segments(#[from] MembersNotKnown),
@@ -113,6 +118,7 @@ impl LaunchError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
+            Self::ArchivedCampaigns(_) | Self::Transition(TransitionError::Archived(_)) => "deliveries_archived",
             Self::Transition(_) => "invalid_transition",
             Self::Audience(NobodyNamed) => "audience_required",
             Self::UnknownContacts(_) => "contact_not_found",
@@ -362,6 +368,10 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
     if !missing.is_empty() {
         return Err(LaunchError::UnknownCampaigns(missing.into_iter().map(|id| id.0).collect()));
     }
+    let archived = audience_campaigns::archived(conn, audience)?;
+    if !archived.is_empty() {
+        return Err(LaunchError::ArchivedCampaigns(archived));
+    }
     let segments = audience.segments();
     let missing = &segments - &names::existing(conn, &segments)?;
     if !missing.is_empty() {
@@ -391,11 +401,8 @@ pub(super) fn check_topic(
 /// # Errors
 /// [`LaunchError::UnknownLists`].
 pub(super) fn check_topic_exists(conn: &mut Conn, topic: Option<ListId>) -> Result<(), LaunchError> {
-    let Some(topic) = topic else { return Ok(()) };
-    match launch::missing_lists(conn, &[topic])?.is_empty() {
-        true => Ok(()),
-        false => Err(LaunchError::UnknownLists(vec![topic.0])),
-    }
+    let missing = launch::missing_lists(conn, topic.as_slice())?;
+    if missing.is_empty() { Ok(()) } else { Err(LaunchError::UnknownLists(missing.iter().map(|id| id.0).collect())) }
 }
 
 /// The content that a launch pins.

@@ -97,7 +97,12 @@ fn fail(conn: &mut Conn, id: CampaignId, why: &LaunchError, by: &By) -> Result<(
             let line = Line::of(Action::LaunchFailed, Object::Campaign, id);
             audit::write(conn, by, line.after(json!({ "code": why.code() })))
         }
-        Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => Ok(()),
+        Err(
+            TransitionError::NotFound(_)
+            | TransitionError::Illegal(_)
+            | TransitionError::SweepUnderWay(_)
+            | TransitionError::Archived(_),
+        ) => Ok(()),
     }
 }
 

@@ -11,7 +11,8 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
-use crate::store::campaigns;
+use crate::store::campaigns::archives::Archived;
+use crate::store::campaigns::{self, archives};
 use crate::store::dispatch::deliveries;
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 
@@ -32,6 +33,9 @@ pub enum LinksError {
     /// The contact is no recipient of the campaign, or is not packed yet.
     #[error("the campaign has no delivery to contact {0}")]
     NoDelivery(ContactId),
+    /// The campaign's deliveries were archived: it is not known here who was sent it.
+    #[error("{0}")]
+    Archived(Box<Archived>),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,6 +61,9 @@ pub async fn recipient_links(
     let (links, settings, by) = (services.links.clone(), Arc::clone(&services.settings), by.clone());
     let give = move |conn: &mut Conn| {
         let campaign = campaigns::find(conn, id)?.ok_or(LinksError::NoCampaign(id))?;
+        if let Some(archived) = archives::find(conn, id)? {
+            return Err(LinksError::Archived(Box::new(archived)));
+        }
         if !deliveries::exists(conn, id, contact)? {
             return Err(LinksError::NoDelivery(contact));
         }

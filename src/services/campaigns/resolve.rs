@@ -91,8 +91,10 @@ pub async fn plan(
             Ok(_) => Ok(Ok(would)),
             Err(TransitionError::Store(error)) => Err(error),
             Err(
-                error
-                @ (TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)),
+                error @ (TransitionError::NotFound(_)
+                | TransitionError::Illegal(_)
+                | TransitionError::SweepUnderWay(_)
+                | TransitionError::Archived(_)),
             ) => Ok(Err(error)),
         }
     };

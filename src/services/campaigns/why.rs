@@ -12,6 +12,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
 use crate::domain::reports::{Reader, Reported};
 use crate::runtime::health::{Attention, AttentionCode, Health};
+use crate::store::campaigns::archives::{self, Archived};
 use crate::store::campaigns::{self, CampaignRow, brakes};
 use crate::store::dispatch::deliveries::RecipientRow;
 use crate::store::dispatch::{attempts, looks, why as reads};
@@ -31,6 +32,9 @@ pub enum WhyError {
     /// There is no such contact, and never was.
     #[error("there is no contact {0}")]
     NoContact(ContactId),
+    /// The campaign's deliveries were archived.
+    #[error("{0}")]
+    Archived(Box<Archived>),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -59,6 +63,9 @@ pub async fn explain(
     let health = health.clone();
     let explain = move |conn: &mut Conn| {
         let row = campaigns::find(conn, id)?.ok_or(WhyError::NoCampaign(id))?;
+        if let Some(archived) = archives::find(conn, id)? {
+            return Err(WhyError::Archived(Box::new(archived)));
+        }
         let (campaign, found) = (row.name.clone(), reads::recipient(conn, contact)?);
         Ok(Explained { campaign, contact: found, why: why(&facts(conn, &health, row, contact)?) })
     };

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::about::{self, About};
+use super::archives::{self, Archived};
 use super::{CampaignRow, PackingRow, brakes, email_fields};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::brake::Pulled;
@@ -73,9 +74,11 @@ pub struct Details {
     pub category: Category,
     /// What is tracked of its messages: as its launch has pinned it, else as it says itself, else as its template says.
     pub tracking: Tracking,
+    /// Where its deliveries are, if they were archived.
+    pub archived: Option<Archived>,
 }
 
-/// The details of each of these campaigns, in their order: ten queries, however many they are.
+/// The details of each of these campaigns, in their order: eleven queries, however many they are.
 ///
 /// # Errors
 /// A query failed.
@@ -89,6 +92,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let mut abouts = about::all(conn, &ids)?;
     let mut reports = reports::sums(conn, &ids)?;
     let brakes = brakes::holding(conn, &ids)?;
+    let mut archived = archives::of(conn, &ids)?;
     let waiting = waiting(conn, &ids)?;
     let packings: Vec<PackingRow> = packings::table
         .filter(packings::campaign_id.eq_any(ids))
@@ -101,6 +105,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let categories = templates::categories(conn, &unpinned)?;
     let trackings = templates::trackings(conn, &unpinned)?;
     let mut of = |row: &CampaignRow| Details {
+        archived: archived.remove(&row.id),
         skips: skips.remove(&row.id).unwrap_or_default(),
         reports: reports.remove(&row.id),
         brake: brakes.get(&row.id).copied(),

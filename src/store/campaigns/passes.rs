@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{LockedCampaign, Sweep, TransitionError, locked, packing, set_status};
+use super::{LockedCampaign, Sweep, TransitionError, archives, locked, packing, set_status};
 use crate::domain::campaigns::{BadTransition, CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::CampaignId;
@@ -13,10 +13,12 @@ use crate::store::{Conn, StoreError};
 /// Re-opens an ended campaign, with the pass over its pages that goes with it, in one transaction.
 ///
 /// # Errors
-/// As [`super::transition`]; also when it never was launched. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
+/// As [`super::transition`]; also when it never was launched, or was archived. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
 pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
     let next = may_reopen(conn, id, row.status)?;
+    // A file that is not complete yet is not needed any more.
+    archives::give_up(conn, id)?;
     if let Some(sweep) = sweep {
         arm(conn, &row, sweep)?;
     }
@@ -32,6 +34,9 @@ pub fn may_reopen(conn: &mut Conn, id: CampaignId, status: CampaignStatus) -> Re
     let next = if is_open { status } else { status.next(CampaignEvent::Reopen)? };
     // A scheduled launch that was impossible ends as failed too, and there is nothing in it to re-open.
     let packing = packing(conn, id)?.ok_or(BadTransition { from: status, event: CampaignEvent::Reopen })?;
+    if let Some(archived) = archives::find(conn, id)? {
+        return Err(TransitionError::Archived(Box::new(archived)));
+    }
     match packing.sweep {
         Some(under_way) => Err(TransitionError::SweepUnderWay(under_way)),
         None => Ok(next),

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 
 use super::deliveries::DeliveryRow;
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::store::campaigns::archives;
 use crate::store::engine::schema::{campaigns, deliveries, packings};
 use crate::store::{Conn, StoreError};
 
@@ -28,6 +29,8 @@ pub struct Found {
     pub deliveries: Vec<(CampaignId, DeliveryRow)>,
     /// How many campaigns were looked at.
     pub looked_at: usize,
+    /// Those of them whose deliveries were archived: whether they wrote to the contact is not known here.
+    pub archived: Vec<CampaignId>,
     /// Where the next look begins. `None`: all campaigns were looked at.
     pub next: Option<CampaignId>,
 }
@@ -58,9 +61,19 @@ pub fn of_contact(conn: &mut Conn, contact: ContactId, reach: Reach) -> Result<F
         found.truncate(most);
         let next = found.last().map(|(campaign, _)| *campaign);
         let looked_at = next.map_or(0, |last| asked.iter().take_while(|campaign| **campaign >= last).count());
-        return Ok(Found { deliveries: found, looked_at, next });
+        asked.truncate(looked_at);
+        let archived = archived(conn, &asked)?;
+        return Ok(Found { deliveries: found, looked_at, archived, next });
     }
-    Ok(Found { deliveries: found, looked_at: asked.len(), next: asked.last().copied().filter(|_| are_more) })
+    let archived = archived(conn, &asked)?;
+    let next = asked.last().copied().filter(|_| are_more);
+    Ok(Found { deliveries: found, looked_at: asked.len(), archived, next })
+}
+
+/// Those of these campaigns whose deliveries were archived, in their order.
+fn archived(conn: &mut Conn, asked: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
+    let archived = archives::of(conn, asked)?;
+    Ok(asked.iter().copied().filter(|campaign| archived.contains_key(campaign)).collect())
 }
 
 /// Without an order: asked for one, PostgreSQL may rather read the whole index in it.

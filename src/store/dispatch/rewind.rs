@@ -70,7 +70,7 @@ pub fn pause_all(conn: &mut Conn, found: Lineage) -> Result<Vec<CampaignId>, Sto
                 Ok(true) => paused.push(id),
                 // Gone, or no longer sending, when its lock was won.
                 Ok(false) | Err(TransitionError::NotFound(_) | TransitionError::Illegal(_)) => {}
-                Err(TransitionError::SweepUnderWay(_)) => {}
+                Err(TransitionError::SweepUnderWay(_) | TransitionError::Archived(_)) => {}
                 Err(TransitionError::Store(error)) => return Err(error),
             }
         }

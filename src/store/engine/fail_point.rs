@@ -1,5 +1,5 @@
 //! Places at which a test ends the process, as `kill -9` would: between the lines that carry the delivery protocol, and around the
-//! commit of what was asked for under an idempotency key.
+//! commit of what was asked for under an idempotency key, and on the way of deliveries into an archive.
 //!
 //! `VOLLEY_FAIL_POINT=recorded:3` ends it when the place `recorded` is passed for the third time. Without the variable a
 //! place costs the look at a cell that is set.
@@ -38,11 +38,17 @@ pub enum FailPoint {
     Answer,
     /// They are committed, and nobody has heard of it.
     Answered,
+    /// A file with archived deliveries is complete, and the database does not know.
+    Filed,
+    /// The database knows, and no row was removed.
+    Sealed,
+    /// Some rows of archived deliveries were removed.
+    Removed,
 }
 
 impl FailPoint {
     /// Every place.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Claim,
         Self::Claimed,
         Self::Record,
@@ -57,6 +63,9 @@ impl FailPoint {
         Self::Noted,
         Self::Answer,
         Self::Answered,
+        Self::Filed,
+        Self::Sealed,
+        Self::Removed,
     ];
 
     /// Its name in the variable.
@@ -77,6 +86,9 @@ impl FailPoint {
             Self::Noted => "noted",
             Self::Answer => "answer",
             Self::Answered => "answered",
+            Self::Filed => "filed",
+            Self::Sealed => "sealed",
+            Self::Removed => "removed",
         }
     }
 

@@ -75,6 +75,8 @@ diesel::table! { campaign_minutes (campaign_id, minute, instance_id) { campaign_
 
 diesel::table! { attempts (campaign_id, contact_id, claim_no) { campaign_id -> BigInt, contact_id -> BigInt, claim_no -> Integer, state -> Text, category -> Nullable<Text>, answer_class -> Nullable<Text>, reason -> Nullable<Text>, at -> BigInt, } }
 
+diesel::table! { archives (campaign_id) { campaign_id -> BigInt, state -> Text, token -> BigInt, slot -> Text, host -> Text, lease_until -> BigInt, file -> Nullable<Text>, sha256 -> Nullable<Text>, bytes -> Nullable<BigInt>, deliveries -> Nullable<BigInt>, archived_at -> Nullable<BigInt>, } }
+
 diesel::table! { campaign_reasons (campaign_id, state, category, answer_class) { campaign_id -> BigInt, state -> Text, category -> Text, answer_class -> Text, n -> BigInt, } }
 
 diesel::table! { link_keys (kid) { kid -> Text, secret -> Text, created_at -> BigInt, } }
@@ -156,6 +158,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     page_skips,
     campaign_minutes,
     attempts,
+    archives,
     campaign_reasons,
     link_keys,
     events,

@@ -12,6 +12,7 @@ use crate::domain::dispatch::doubt::Standing;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::reports::{Reader, ReportFigure, ReportFigures, ReportKind, Reported};
+use crate::store::engine::schema::{archives, pages};
 use crate::store::engine::sql::{Pieces, sql};
 use crate::store::{Conn, StoreError};
 
@@ -50,6 +51,28 @@ const LOOK: &str = "SELECT d.campaign_id, d.contact_id, d.page_id, d.state, d.am
 /// whole index than sort.
 const OF_KEYS: &str = ") AS k (campaign_id, contact_id) \
                        JOIN deliveries AS d ON d.campaign_id = k.campaign_id AND d.contact_id = k.contact_id";
+
+/// Those of `deliveries` whose campaign was archived, or is just being archived, and that lie on one of its pages.
+pub(super) fn archived(conn: &mut Conn, deliveries: &BTreeSet<DeliveryId>) -> Result<BTreeSet<DeliveryId>, StoreError> {
+    let of: BTreeSet<CampaignId> = deliveries.iter().map(|delivery| delivery.campaign).collect();
+    let archived: Vec<CampaignId> = archives::table
+        .filter(archives::campaign_id.eq_any(of.into_iter().collect::<Vec<_>>()))
+        .select(archives::campaign_id)
+        .load(conn)
+        .map_err(StoreError::query("look for archived campaigns"))?;
+    let mut found = BTreeSet::new();
+    for delivery in deliveries.iter().filter(|delivery| archived.contains(&delivery.campaign)) {
+        let has_it = pages::first_contact_id.le(delivery.contact).and(pages::last_contact_id.ge(delivery.contact));
+        let page = pages::table.filter(pages::campaign_id.eq(delivery.campaign).and(has_it));
+        let is_on_page: bool = diesel::select(diesel::dsl::exists(page))
+            .get_result(conn)
+            .map_err(StoreError::query("look for the page of a delivery"))?;
+        if is_on_page {
+            found.insert(*delivery);
+        }
+    }
+    Ok(found)
+}
 
 /// Locks those of `deliveries` that are there and that no other transaction is moving, in the order of their keys.
 pub(super) fn lock(

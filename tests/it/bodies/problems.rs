@@ -15,13 +15,14 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 25] = [
+const ELSEWHERE: [&str; 26] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
     "changed_meanwhile",
     "contact_busy",
     "database_unavailable",
+    "deliveries_archived",
     "disk_full",
     "email_fields_invalid",
     "idempotency_key_in_progress",

@@ -28,6 +28,7 @@ use crate::http::web::list_path::ListName;
 use crate::runtime::health::Attention;
 use crate::services::campaigns::edit::ContentEdit;
 use crate::store::StoreError;
+use crate::store::campaigns::archives::{Archived, Sealed};
 use crate::store::campaigns::{CampaignWithDetails, Details};
 use crate::store::dispatch::packing;
 
@@ -92,6 +93,33 @@ pub(in crate::http) struct Campaign {
     /// a UUID.
     pub(in crate::http) correlation_id: Option<String>,
     pub(in crate::http) ended_at: Option<UtcInstant>,
+    /// Where its deliveries are, if they were archived: the totals stay, and single deliveries are in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) archive: Option<Archive>,
+}
+
+/// A file with the archived deliveries of a campaign.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::http) struct Archive {
+    /// Its name, in the folder `archive` of the data folder of the instance that has it.
+    pub(in crate::http) file: String,
+    /// The machine of that instance.
+    pub(in crate::http) host: String,
+    /// When it was complete.
+    pub(in crate::http) archived_at: UtcInstant,
+    /// How many deliveries are in it.
+    pub(in crate::http) deliveries: i64,
+    pub(in crate::http) bytes: i64,
+    /// The SHA-256 of its bytes, in hex.
+    pub(in crate::http) sha256: String,
+}
+
+impl From<Archived> for Archive {
+    fn from(archived: Archived) -> Self {
+        let Archived { campaign: _, sealed, host, at } = archived;
+        let Sealed { file, sha256, bytes, deliveries } = sealed;
+        Self { file, host, archived_at: at, deliveries, bytes, sha256 }
+    }
 }
 
 /// Why a scheduled launch was impossible.
@@ -318,8 +346,20 @@ impl CampaignPatch {
 impl Campaign {
     pub(in crate::http) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
         let CampaignWithDetails { row, details } = whole;
-        let Details { counts, skips, reports, brake, waiting, packing, content, category, tracking, email, about } =
-            details;
+        let Details {
+            counts,
+            skips,
+            reports,
+            brake,
+            waiting,
+            packing,
+            content,
+            category,
+            tracking,
+            email,
+            about,
+            archived,
+        } = details;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);
@@ -378,6 +418,7 @@ impl Campaign {
             launched_at: row.launched_at,
             correlation_id: row.correlation_id.clone(),
             ended_at: row.ended_at,
+            archive: archived.map(Archive::from),
         })
     }
 }

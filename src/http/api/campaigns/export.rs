@@ -3,20 +3,20 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use super::recipients::{Delivery, asked_of, must_exist};
+use super::recipients::{Delivery, asked_of, must_exist, must_have_rows};
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::eligibility::{Contactable, address_for};
 use crate::domain::export::Format;
 use crate::domain::ids::{CampaignId, ContactId};
-use crate::domain::reports::{Reader, ReportKind};
+use crate::domain::reports::ReportKind;
 use crate::http::state::AppState;
 use crate::http::web::csv;
 use crate::http::web::export::Written;
 use crate::http::web::extract::{FromQuery, Id, Params, Query};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::store::campaigns;
+use crate::store::campaigns::{self, archives};
 use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, TroubleFilter};
 use crate::store::{Conn, Lane, Store, StoreError};
 
@@ -28,23 +28,6 @@ const COLUMNS: &str = "contact_id,external_id,address,status,error,error_categor
 
 /// The columns behind them.
 const LAST_COLUMNS: &str = "provider_id,claimed_at,settled_at";
-
-/// What a report is called in the header. Opens and clicks by machines have columns of their own.
-const fn column(kind: ReportKind) -> &'static str {
-    match kind {
-        ReportKind::Delivered => "delivered",
-        ReportKind::SoftBounced => "soft_bounced",
-        ReportKind::HardBounced => "hard_bounced",
-        ReportKind::Complained => "complained",
-        ReportKind::Opened(Reader::Person) => "opened",
-        ReportKind::Opened(Reader::Machine) => "machine_opened",
-        ReportKind::Clicked(Reader::Person) => "clicked",
-        ReportKind::Clicked(Reader::Machine) => "machine_clicked",
-        ReportKind::Replied => "replied",
-        ReportKind::Unsubscribed => "unsubscribed",
-        ReportKind::RejectedLater => "rejected_later",
-    }
-}
 
 /// Which recipients, and how they are written.
 #[derive(Debug, Clone, Copy)]
@@ -93,10 +76,11 @@ pub(in crate::http) async fn export(
     Query(form): Query<Form>,
 ) -> Result<HttpResponse, ApiError> {
     let channel = must_exist(&state, id).await?.channel;
+    must_have_rows(&state, id).await?;
     let store = state.store.clone();
     let read = move |after| portion(store.clone(), id, channel, form, after);
     let first = read(ContactId(0)).await?;
-    let reports: String = ReportKind::ALL.into_iter().map(|kind| format!(",{}", column(kind))).collect();
+    let reports: String = ReportKind::ALL.into_iter().map(|kind| format!(",{}", kind.column())).collect();
     let header = format!("{COLUMNS}{reports},{LAST_COLUMNS}");
     Ok(form.written.answer(&format!("campaign-{id}"), &header, first, read))
 }
@@ -119,8 +103,8 @@ async fn portion(
                 (rows, next)
             }
         };
-        // What was deleted has no rows any more, and the file would look whole.
-        if campaigns::find(conn, campaign)?.is_none() {
+        // What was deleted or archived has no rows any more, and the file would look whole.
+        if campaigns::find(conn, campaign)?.is_none() || archives::find(conn, campaign)?.is_some() {
             return Err(StoreError::Stale { what: "the campaign" });
         }
         let mut text = String::new();
@@ -149,7 +133,7 @@ fn reachable(contact: &RecipientRow) -> Contactable<'_> {
 fn json(channel: ChannelKind, row: DeliveryRow, contact: RecipientRow) -> Result<String, StoreError> {
     let line = Line {
         address: address_for(channel, reachable(&contact)).ok().map(ToOwned::to_owned),
-        reported: ReportKind::ALL.into_iter().filter(|kind| row.reported.has(*kind)).map(column).collect(),
+        reported: ReportKind::ALL.into_iter().filter(|kind| row.reported.has(*kind)).map(ReportKind::column).collect(),
         delivery: Delivery::from((row, contact)),
     };
     let json = serde_json::to_string(&line)
@@ -186,7 +170,7 @@ mod tests {
     use crate::domain::dispatch::answer::AnswerClass;
     use crate::domain::ids::PageId;
     use crate::domain::instant::UtcInstant;
-    use crate::domain::reports::Reported;
+    use crate::domain::reports::{Reader, Reported};
 
     #[test]
     fn a_line_has_a_cell_for_each_column_and_no_cell_is_a_formula() {

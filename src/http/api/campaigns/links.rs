@@ -33,6 +33,7 @@ impl From<LinksError> for ApiError {
         match error {
             LinksError::NoCampaign(id) => Self::not_found("campaign", id.0),
             LinksError::NoDelivery(contact) => Self::not_found("delivery", contact.0),
+            LinksError::Archived(archived) => (*archived).into(),
             LinksError::Store(error) => error.into(),
         }
     }

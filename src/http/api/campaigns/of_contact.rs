@@ -80,6 +80,11 @@ pub(in crate::http) struct ContactDeliveries {
     pub(in crate::http) data: Vec<ContactDelivery>,
     /// How many campaigns were looked at: at most 500, of those whose launch already knew the contact.
     pub(in crate::http) campaigns_looked_at: usize,
+    /// Those of them whose deliveries were archived: whether they wrote to the contact stands in their files
+    /// (`archive` of `GET /v1/campaigns/{id}`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(in crate::http) archived_campaign_ids: Vec<CampaignId>,
     /// The next part: give it as `cursor`. `null`: all campaigns were looked at.
     pub(in crate::http) next_cursor: Option<String>,
 }
@@ -138,7 +143,7 @@ pub(in crate::http) async fn listed(
 }
 
 fn look(conn: &mut Conn, id: ContactId, reach: Reach) -> Result<ContactDeliveries, StoreError> {
-    let Found { deliveries, looked_at, next } = of_contact::of_contact(conn, id, reach)?;
+    let Found { deliveries, looked_at, archived, next } = of_contact::of_contact(conn, id, reach)?;
     let ids: Vec<CampaignId> = deliveries.iter().map(|(campaign, _)| *campaign).collect();
     let campaigns = glance::these(conn, &ids)?;
     let named = |(id, row): (CampaignId, DeliveryRow)| {
@@ -147,6 +152,7 @@ fn look(conn: &mut Conn, id: ContactId, reach: Reach) -> Result<ContactDeliverie
     Ok(ContactDeliveries {
         data: deliveries.into_iter().filter_map(named).collect(),
         campaigns_looked_at: looked_at,
+        archived_campaign_ids: archived,
         next_cursor: next.map(|campaign| format!("before-{campaign}")),
     })
 }

@@ -4,6 +4,7 @@ use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::bodies::Archive;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::page::Counts;
@@ -12,7 +13,8 @@ use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::store::campaigns::{self, CampaignRow, glance};
+use crate::services::campaigns::books::{self, Books};
+use crate::store::campaigns::{CampaignRow, archives, glance};
 use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, TroubleFilter};
 use crate::store::{Conn, Lane};
 
@@ -158,7 +160,14 @@ pub(super) async fn must_exist(state: &AppState, id: CampaignId) -> Result<Campa
     found.ok_or(ApiError::not_found("campaign", id.0))
 }
 
-/// Lists a campaign's deliveries by contact.
+/// Nothing, or 409 that says where the deliveries are: they were archived.
+pub(super) async fn must_have_rows(state: &AppState, id: CampaignId) -> Result<(), ApiError> {
+    let find = move |conn: &mut Conn| archives::find(conn, id);
+    let archived = state.store.run(Lane::Read, "look for an archive", find).await?;
+    archived.map_or(Ok(()), |archived| Err(archived.into()))
+}
+
+/// Lists a campaign's deliveries by contact. Once they are archived, the answer is 409 `deliveries_archived`, which says where they are.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/deliveries", tag = "campaigns",
     params(("id" = i64, Path), ("status" = Option<DeliveryState>, Query),
         ("error_category" = inline(Option<ErrorCategory>), Query, description = "With `status`."),
@@ -177,6 +186,7 @@ pub(in crate::http) async fn list(
 /// A part of a campaign's deliveries.
 pub(in crate::http) async fn listed(state: &AppState, id: CampaignId, which: Which) -> Result<Deliveries, ApiError> {
     must_exist(state, id).await?;
+    must_have_rows(state, id).await?;
     let Which { status, kind, after, page_size } = which;
     if let Some(status) = status.filter(|_| kind != TroubleFilter::default()) {
         let read = move |conn: &mut Conn| deliveries::list_of_kind(conn, id, (status, kind), after, page_size);
@@ -201,11 +211,11 @@ pub(in crate::http) struct Audit {
     pub(in crate::http) campaign_id: CampaignId,
     /// Whether everything below agrees.
     pub(in crate::http) consistent: bool,
-    /// Delivery rows.
+    /// Deliveries: rows, or lines of the archive.
     pub(in crate::http) total: i64,
     /// Recipients that the pages hold.
     pub(in crate::http) page_sizes: i64,
-    /// From the rows.
+    /// From the rows, or from the lines of the archive.
     pub(in crate::http) rows: Counts,
     /// From the pages.
     pub(in crate::http) pages: Counts,
@@ -213,9 +223,23 @@ pub(in crate::http) struct Audit {
     pub(in crate::http) expected: Option<i64>,
     /// Whether everyone is packed.
     pub(in crate::http) packed: bool,
+    /// The file that was read in place of rows, where the deliveries were archived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) archive: Option<ArchiveAudit>,
 }
 
-/// Counts a campaign's rows in one snapshot against page counts and total.
+/// The file with archived deliveries, as the audit has found it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct ArchiveAudit {
+    #[serde(flatten)]
+    pub(in crate::http) archive: Archive,
+    /// Why the file could not be counted: it is on another instance, missing, or damaged. Then the books are not consistent as far as this
+    /// instance can say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) problem: Option<String>,
+}
+
+/// Counts a campaign's rows in one snapshot against page counts and total; of archived deliveries the lines of their file.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/audit", tag = "campaigns", params(("id" = i64, Path)),
     responses((status = 200, body = Audit), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn audit(
@@ -226,23 +250,21 @@ pub(in crate::http) async fn audit(
     Ok(web::Json(audited(&state, id).await?))
 }
 
-/// The rows of a campaign, counted.
+/// The deliveries of a campaign, counted.
 pub(in crate::http) async fn audited(state: &AppState, id: CampaignId) -> Result<Audit, ApiError> {
     must_exist(state, id).await?;
-    let (audit, packing) = state
-        .store
-        .run(Lane::Audit, "audit a campaign", move |conn| {
-            conn.snapshot(|conn| Ok((deliveries::audit(conn, id)?, campaigns::packing(conn, id)?)))
-        })
-        .await?;
+    let Books { counted, consistent, expected, packed, archive } =
+        books::audit(&state.store, &state.settings.sending.data_dir, id).await?;
     Ok(Audit {
         campaign_id: id,
-        consistent: audit.rows == audit.pages && audit.rows.total() == audit.total && audit.page_sizes == audit.total,
-        total: audit.total,
-        page_sizes: audit.page_sizes,
-        rows: audit.rows,
-        pages: audit.pages,
-        expected: packing.as_ref().map(|packing| packing.expected),
-        packed: packing.is_some_and(|packing| packing.done),
+        consistent,
+        total: counted.total,
+        page_sizes: counted.page_sizes,
+        rows: counted.rows,
+        pages: counted.pages,
+        expected,
+        packed,
+        archive: archive
+            .map(|audited| ArchiveAudit { problem: audited.problem, archive: Archive::from(audited.archived) }),
     })
 }

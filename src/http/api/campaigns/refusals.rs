@@ -13,6 +13,13 @@ use crate::services::campaigns::render::RenderingError;
 use crate::services::campaigns::schedule::ScheduleError;
 use crate::services::campaigns::test_send::TestError;
 use crate::store::campaigns::TransitionError;
+use crate::store::campaigns::archives::Archived;
+
+impl From<Archived> for ApiError {
+    fn from(archived: Archived) -> Self {
+        Self::Conflict { code: "deliveries_archived", detail: archived.to_string(), ids: vec![archived.campaign.0] }
+    }
+}
 
 impl From<TransitionError> for ApiError {
     fn from(error: TransitionError) -> Self {
@@ -33,11 +40,16 @@ impl From<LaunchError> for ApiError {
                 detail: format!("an earlier {sweep} has not ended yet"),
                 ids: Vec::new(),
             },
+            LaunchError::Transition(TransitionError::Archived(archived)) => (*archived).into(),
             LaunchError::Transition(TransitionError::Store(error)) => error.into(),
             LaunchError::Audience(reason) => Self::field("/audience", code, reason.to_string()),
             LaunchError::UnknownContacts(ids) => Self::NotFound { what: "contact", ids },
             LaunchError::UnknownLists(ids) => Self::NotFound { what: "list", ids },
             LaunchError::UnknownCampaigns(ids) => Self::NotFound { what: "campaign", ids },
+            LaunchError::ArchivedCampaigns(ref archived) => {
+                let ids = archived.iter().map(|archived| archived.campaign.0).collect();
+                Self::Conflict { code, detail: error.to_string(), ids }
+            }
             LaunchError::Segments(MembersNotKnown::Missing(ids)) => Self::NotFound { what: "segment", ids },
             LaunchError::Segments(MembersNotKnown::Building(ref building)) => {
                 let ids = building.iter().map(|building| building.segment.0).collect();

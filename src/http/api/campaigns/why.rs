@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::recipients::{Delivery, Recipient, must_exist};
+use super::recipients::{Delivery, Recipient, must_exist, must_have_rows};
 use crate::domain::access::Scope;
 use crate::domain::callbacks::delivery_key::DeliveryKey;
 use crate::domain::dispatch::answer::AnswerClass;
@@ -86,6 +86,7 @@ impl From<WhyError> for ApiError {
         match error {
             WhyError::NoCampaign(id) => Self::not_found("campaign", id.0),
             WhyError::NoContact(contact) => Self::not_found("contact", contact.0),
+            WhyError::Archived(archived) => (*archived).into(),
             WhyError::Store(error) => error.into(),
         }
     }
@@ -138,6 +139,7 @@ pub(in crate::http) async fn delivery(
 ) -> Result<web::Json<OneDelivery>, ApiError> {
     let contact: ContactId = path_id(&request, "contact_id")?;
     must_exist(&state, id).await?;
+    must_have_rows(&state, id).await?;
     let read = move |conn: &mut Conn| {
         conn.snapshot(|conn| Ok((deliveries::find(conn, id, contact)?, attempts::of(conn, id, contact)?)))
     };

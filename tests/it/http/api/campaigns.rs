@@ -1,6 +1,7 @@
 //! Campaigns as clients write, send and follow them, on an instance with pools.
 
 mod alike;
+mod archives;
 mod at_once;
 mod brakes;
 mod carried;

@@ -3,6 +3,7 @@
 use serde_json::json;
 use volley::config::pools::PoolConfig;
 use volley::domain::callbacks::Format;
+use volley::services::campaigns::archive::Archivist;
 
 use super::{SECRET, World, now, pool, signed};
 use crate::support::both_backends;
@@ -96,5 +97,25 @@ both_backends! {
         assert_eq!((world.reported("complained"), world.suppressed("ann@example.com")), ((0, 0), Vec::new()));
         world.tell("msg_1", world.ann, "complained", &json!({}));
         assert_eq!((world.reported("complained"), world.suppressed("ann@example.com")), ((1, 1), vec!["complained".to_owned()]));
+    }
+
+    fn a_complaint_about_an_archived_delivery_still_suppresses_and_the_figures_stay(db: &Database) {
+        let world = World::on(db);
+        world.tell("msg_1", world.bob, "complained", &json!({}));
+        world.server.execute("UPDATE campaigns SET ended_at = ended_at - 864000000".to_owned());
+        let folder = db.folder().join("data");
+        let archivist = Archivist::new(world.server.store.clone(), &folder, "a slot".to_owned(), "here".to_owned(), 5);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(archivist.round()).unwrap(), 1);
+        world.tell("msg_2", world.ann, "complained", &json!({}));
+        world.tell("msg_2", world.ann, "complained", &json!({}));
+        world.tell("msg_3", world.ann, "delivered", &json!({}));
+        assert_eq!(world.suppressed("ann@example.com"), ["complained"]);
+        assert_eq!(world.count("events WHERE name = 'message.complained'"), 2, "one of each of them");
+        assert_eq!((world.reported("complained"), world.reported("delivered")), ((1, 1), (0, 0)));
+        // Nobody else is believed to be a recipient.
+        world.tell("msg_4", world.ann + 1_000, "complained", &json!({}));
+        assert_eq!(world.count("events WHERE name = 'message.complained'"), 2);
+        world.api.audit(world.campaign);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use volley::domain::channel::ChannelKind;
+use volley::services::campaigns::archive::Archivist;
 
 use super::system::with_scope;
 use super::{assert_page, text};
@@ -259,5 +260,38 @@ both_backends! {
         assert!(text(&members).contains("ann@example.com"), "{members:?}");
         assert_page(&reader.get("/ui/lists/4711"), 404);
         assert_page(&reader.get("/ui/lists/none"), 404);
+    }
+
+    fn pages_of_a_campaign_whose_deliveries_were_archived_say_where_they_are(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
+        let api = server.api();
+        let reader = with_scope(&server, "read");
+        let list = api.a_list_of(12);
+        let campaign = api.create_campaign("email", "main", list, &json!({ "name": "Spring" }));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        server.execute("UPDATE campaigns SET ended_at = ended_at - 864000000".to_owned());
+        let folder = db.folder().join("data");
+        let archivist = Archivist::new(server.store.clone(), &folder, "a slot".to_owned(), "mail-3".to_owned(), 5);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(archivist.round()).unwrap(), 1);
+        let shown = api.get(&format!("/v1/campaigns/{campaign}"));
+        let file = shown["archive"]["file"].as_str().unwrap();
+        let contact = api.get("/v1/contacts")["data"][0]["id"].as_i64().unwrap();
+        for (path, says) in [
+            (format!("/ui/campaigns/{campaign}"), file),
+            (format!("/ui/campaigns/{campaign}/people"), file),
+            (format!("/ui/campaigns/{campaign}/books"), "The books balance"),
+            (format!("/ui/contacts/{contact}"), "Whether these campaigns wrote to it"),
+        ] {
+            let page = reader.get(&path);
+            assert_page(&page, 200);
+            assert!(text(&page).contains(says), "{path}: {}", text(&page));
+        }
+        let people = reader.get(&format!("/ui/campaigns/{campaign}/people"));
+        assert!(text(&people).contains("mail-3") && !text(&people).contains("Nobody is packed yet"), "{people:?}");
+        let why = reader.get(&format!("/ui/campaigns/{campaign}/people/{contact}"));
+        assert_page(&why, 409);
+        assert!(text(&why).contains(file), "{why:?}");
     }
 }

@@ -97,7 +97,7 @@ both_backends! {
             match reopened {
                 Ok(row) => assert_eq!(row.status, CampaignStatus::Sending),
                 Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)
-                    | TransitionError::Store(_)) => panic!("re-opening is always allowed here"),
+                    | TransitionError::Archived(_) | TransitionError::Store(_)) => panic!("re-opening is always allowed here"),
             }
             assert!(complete().await.unwrap().is_none(), "closed over an armed pass in round {round}");
             while write(&campaign.store, move |conn| sweeps::sweep_page(conn, id)).await.unwrap() != Swept::Done {}
