@@ -343,7 +343,7 @@ fn is_compound(lower: &str) -> bool {
 /// What is left open without any sign: filler text, `YOUR NAME HERE`, `XX%`.
 pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let ahead = reader.ahead(at);
-    if !ahead.starts_with(['D', 'H', 'I', 'L', 'M', 'P', 'T', 'X', 'Y', 'l'])
+    if !ahead.starts_with(|c: char| c.is_ascii_uppercase() || c == 'l')
         || reader.before(at).ends_with(char::is_alphanumeric)
     {
         return None;
@@ -352,8 +352,10 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     if line.get(..17).is_some_and(|start| start.eq_ignore_ascii_case("lorem ipsum dolor")) {
         return Some(reader.found(at..at + 17, "filler text", ""));
     }
-    let len =
-        in_capitals(line).or_else(|| number_to_come(reader, at, line)).or_else(|| day_to_come(reader, at, line))?;
+    let len = in_capitals(line)
+        .or_else(|| number_to_come(reader, at, line))
+        .or_else(|| day_to_come(reader, at, line))
+        .or_else(|| loud(reader, at, line))?;
     Some(reader.found(at..at + len, "what a draft leaves to be filled in", ""))
 }
 
@@ -379,6 +381,43 @@ fn in_capitals(line: &str) -> Option<usize> {
     };
     let count = (3..=words.len()).find(|count| words.get(..*count).is_some_and(is_note))?;
     Some(words.iter().take(count).map(|word| word.len() + 1).sum::<usize>() - 1)
+}
+
+/// `TODO: …`, `Register here: LINK`, `Kind regards, YOUR NAME`, `Welcome to COMPANY NAME`: what is louder than the rest of its line. Its length.
+fn loud(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
+    const AT_ENDS: &[&str] = &["ADDRESS", "CODE", "DATE", "LINK", "NAME", "PRICE", "TIME", "URL"];
+    let is_capital = |word: &str| word.len() > 1 && word.chars().all(char::is_uppercase);
+    let word = |text: &str| text.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_owned();
+    let one = word(line);
+    let after = line.get(one.len()..)?;
+    if one == "TODO" && after.starts_with(':') || one == "FIXME" {
+        return Some(one.len());
+    }
+    let before = reader.line_before(at).trim_end();
+    let is_end = |after: &str| after.trim_end().is_empty() || after.starts_with(['<', ',', '.']);
+    if AT_ENDS.contains(&one.as_str()) && is_end(after) {
+        return (before.ends_with(':') && before.contains(char::is_lowercase)).then_some(one.len());
+    }
+    let second = word(after.strip_prefix(' ')?);
+    let len = one.len() + 1 + second.len();
+    let after = line.get(len..)?;
+    let is_beside_capitals = is_capital(&word(after.trim_start()))
+        || is_capital(before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default());
+    // A signature: `Kind regards,` and below it `Your Name`.
+    let is_signed = || reader.before(at).trim_end().ends_with(',');
+    let is_whole = before.is_empty() && is_end(after);
+    let is_yours = one.eq_ignore_ascii_case("your") && KINDS.contains(&second.to_lowercase().as_str());
+    let is_named = NAMED.contains(&one.to_lowercase().as_str()) && second == "NAME";
+    let is_meant = match is_capital(&one) && is_capital(&second) {
+        true if is_yours => is_end(after) && (before.is_empty() || before.ends_with([',', ':'])),
+        true => {
+            is_named
+                && !is_beside_capitals
+                && (is_whole || line.contains(char::is_lowercase) || before.contains(char::is_lowercase))
+        }
+        false => is_yours && second == "Name" && one == "Your" && is_whole && is_signed(),
+    };
+    is_meant.then_some(len)
 }
 
 /// `XX%`, `XX €`, `$XX.XX`: its length.

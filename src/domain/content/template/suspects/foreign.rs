@@ -182,7 +182,7 @@ pub(super) fn in_code(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     const OPEN: &str = "\"'(";
     const CERTAIN: &[&str] = &["*|", "%%", "<<"];
     let ahead = reader.ahead(at);
-    if !ahead.starts_with(['*', '%', '<', '«']) {
+    if !ahead.starts_with(['*', '%', '<', '«', '[']) {
         return None;
     }
     let begins = reader.before(at).ends_with(|c| OPEN.contains(c));
@@ -271,6 +271,7 @@ fn known_value(place: &Place<'_, '_, '_>) -> bool {
         || is_joined
         || is_loud
         || OF_WORD.contains(&place.inner)
+        || is_titled(place.inner)
         || (is_draft(place.inner) && place.inner.contains(' '))
 }
 
@@ -278,11 +279,16 @@ fn known_or_capitals(place: &Place<'_, '_, '_>) -> bool {
     known(place) || is_value_in_capitals(place.inner)
 }
 
+/// `Account Manager`: two or three words with capitals.
+fn is_titled(text: &str) -> bool {
+    let words: Vec<&str> = text.split(' ').collect();
+    let is_titled = |word: &&str| word.starts_with(char::is_uppercase) && word.chars().all(char::is_alphabetic);
+    matches!(words.len(), 2 | 3) && words.iter().all(is_titled)
+}
+
 /// `First Name`: in signs that stand around other words, too.
 fn titled_person(place: &Place<'_, '_, '_>) -> bool {
-    let is_titled =
-        place.inner.contains(' ') && place.inner.split(' ').all(|word| word.starts_with(char::is_uppercase));
-    is_titled && stands_alone(place) && names_a_person(place.inner, place.names)
+    is_titled(place.inner) && stands_alone(place) && names_a_person(place.inner, place.names)
 }
 
 fn stands_alone(place: &Place<'_, '_, '_>) -> bool {
@@ -377,7 +383,7 @@ fn between_percents(place: &Place<'_, '_, '_>) -> bool {
 /// `$NAME$`, and no two prices.
 fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
     let has_letters_only = place.inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-    let is_meant = known_or_capitals(place) && has_letters_only;
+    let is_meant = (known_or_capitals(place) || is_value_of_a_program(place.inner)) && has_letters_only;
     let is_one = is_word(place.inner) && is_meant && stands_alone(place) && !place.before.ends_with('$');
     is_one && (!place.in_url() || is_capitals(place.inner))
 }
@@ -395,7 +401,8 @@ fn of_word_processor(place: &Place<'_, '_, '_>) -> bool {
         || is_of_contacts()
         || (known(place) && (place.inner.contains('_') || has_inner_capital(place.inner)))
         || (names_a_person(place.inner, place.names) && is_beside_another())
-        || (matches!(place.inner, "Anrede" | "Titel" | "Firma" | "Ort") && is_beside_another())
+        || matches!(place.inner, "Anrede" | "Firma")
+        || (matches!(place.inner, "Titel" | "Ort") && is_beside_another())
 }
 
 /// `<first_name>`, `<FNAME>` and `<unsubscribe>`, which no browser shows.

@@ -102,11 +102,11 @@ pub(super) fn meaning<'k>(inner: &str, names: &Names<'k>) -> Option<&'k str> {
 
 /// What programs call a value in the end: `orderNumber`, `TRACKING_LINK`.
 const ENDS_OF_VALUES: &[&str] = &[
-    "address", "amount", "code", "count", "date", "email", "id", "link", "name", "number", "phone", "price", "time",
-    "title", "token", "total", "url",
+    "address", "amount", "code", "count", "date", "email", "id", "link", "name", "no", "nr", "number", "nummer",
+    "phone", "price", "time", "title", "token", "total", "url",
 ];
 
-/// Whether a text is spelled as programs spell the name of a value, and no word of a language: `order_id`, `orderNumber`.
+/// Whether a text is spelled as programs spell the name of a value, and no word of a language: `order_id`, `orderNumber`, `CustomerNo`.
 pub(super) fn is_value_of_a_program(text: &str) -> bool {
     if !text.starts_with(|c: char| c.is_ascii_alphabetic())
         || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -117,7 +117,8 @@ pub(super) fn is_value_of_a_program(text: &str) -> bool {
         return !last.is_empty();
     }
     let last = text.rfind(|c: char| c.is_ascii_uppercase()).and_then(|start| text.get(start..)).unwrap_or_default();
-    let is_camel = text.starts_with(|c: char| c.is_ascii_lowercase()) && !last.is_empty();
+    // `iPhone` is a word.
+    let is_camel = !last.is_empty() && last.len() + 1 < text.len() && text.contains(|c: char| c.is_ascii_lowercase());
     is_camel && ENDS_OF_VALUES.contains(&last.to_lowercase().as_str())
 }
 

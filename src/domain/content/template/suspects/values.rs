@@ -10,8 +10,14 @@ const QUOTES: &str = "\"'`";
 /// The most signs before a name.
 const MOST_SIGNS: usize = 4;
 
+/// The class of an element whose text Eloqua puts a field in the place of.
+const OF_ELOQUA: &str = "=\"eloquaemail\"";
+
 /// The value that follows an equals sign at this byte.
 pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
+    if reader.ahead(at).starts_with(OF_ELOQUA) {
+        return Some(reader.found(at + 1..at + OF_ELOQUA.len(), "a field merge of Eloqua", ""));
+    }
     if let Some(found) = of_link(reader, at) {
         return Some(found);
     }
