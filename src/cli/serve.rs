@@ -120,12 +120,18 @@ pub(crate) async fn migrate(settings: Settings, output: &Output) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
+/// The HTTP library calls a request that it cannot read an error. Anybody can send such requests, and nobody may fill the error log with them.
+const OF_STRANGERS: &str = "actix_http::h1=off";
+
 /// Sends log lines to stderr, as `[log]` says.
 ///
 /// # Errors
 /// The level is no filter.
 pub(crate) fn start_log(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level).context("log.level is not a filter")?;
+    let mut filter = EnvFilter::try_new(&log.level).context("log.level is not a filter")?;
+    if !log.level.contains("actix_http") {
+        filter = filter.add_directive(OF_STRANGERS.parse().context("not a filter")?);
+    }
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => lines.with_ansi(output::is_watched()).try_init(),
