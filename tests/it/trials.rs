@@ -6,6 +6,7 @@ mod csv;
 mod csv_mapping;
 mod csv_refusals;
 mod http;
+mod lifecycle;
 mod pace;
 mod smtp;
 mod templates;
