@@ -4,6 +4,7 @@ mod background;
 mod hints;
 mod maintenance;
 mod metrics_page;
+mod parts;
 mod sender_dns;
 mod slot;
 mod started;

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::Vital;
 use super::background::{build_segments, call_targets, do_reactions, keep_segments};
 use super::hints::ActorHints;
+use super::parts::Parts;
 use crate::actors::callback_reader::CallbackReader;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
 use crate::actors::dispatch::reaper::{Identity, LeaseResolver, Reaper, Round};
@@ -21,7 +22,6 @@ use crate::actors::dispatch::sender_pool::{PoolDeps, SenderPool};
 use crate::actors::guardian::{Guardian, Supervised};
 use crate::actors::import::importer::Importer;
 use crate::actors::import::importer::files::ImportFolder;
-use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters};
 use crate::actors::replicas::decision_follower::{self, DecisionFollower};
 use crate::channels::{self, Channel};
@@ -37,10 +37,8 @@ use crate::http::public::words::Languages;
 use crate::journal::Journal;
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::health::Health;
-use crate::runtime::in_flight::InFlight;
 use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::status_cache::StatusCache;
-use crate::runtime::suspensions::Suspensions;
 use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::Services;
 use crate::services::callbacks::read_callbacks::CallbackBook;
@@ -59,7 +57,6 @@ use crate::services::segments::worker::SegmentWorker;
 use crate::services::tracking::TrackingDesk;
 use crate::store::Store;
 use crate::store::people::refusals::RefusalBook;
-use crate::store::replicas::kept_paces::Paces;
 
 /// What each pool sends through.
 pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
@@ -108,57 +105,17 @@ impl Started {
         outside: OutsideKeys,
     ) -> anyhow::Result<Self> {
         let OutsideKeys { links, refusals, spool, tracking, sns } = outside;
-        let timing = settings.timing.clone();
-        let health = Health::of(settings.instance.role);
-        let status = Arc::new(StatusCache::new(timing.status_ttl()));
-        let pools = PoolDirectory::default();
-        let draining = Arc::new(AtomicBool::new(false));
-        let paces = Paces::new(store.clone());
-        let in_flight = Arc::new(InFlight::default());
-        let suspensions = Suspensions::of(settings.pools.iter().map(|pool| pool.name.as_str()));
-        let broker_announces = Arc::new(AtomicBool::new(false));
-        let announcer = if settings.broker.url.is_some() { Announcer::with_broker() } else { Announcer::default() };
-        let (flush, batch) = (timing.flush(), timing.flush_batch);
-        let (recorder, inbox) =
-            OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), flush, batch).begin();
-        let driver = CampaignDriver::new(
-            store.clone(),
-            pools.clone(),
-            Arc::clone(&status),
-            announcer.clone(),
-            health.clone(),
-            timing.clone(),
-            &settings.sending,
-        )
-        .start();
-        let threads = Threads::start();
+        let parts = Parts::new(settings, store, journal, links, spool);
+        let (flush, batch) = (settings.timing.flush(), settings.timing.flush_batch);
+        let book = Arc::clone(&parts.journal);
+        let (recorder, inbox) = OutcomeRecorder::new(store.clone(), book, parts.health.clone(), flush, batch).begin();
+        let driver = parts.driver().start();
         let mut supervised = Vec::new();
         for pool in settings.running_pools() {
-            let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
+            let each = (0..parts.threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
             let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
-            let deps = PoolDeps {
-                store: store.clone(),
-                pool: pool.clone(),
-                timing: timing.clone(),
-                alike: settings.sending.alike(),
-                journal: Arc::clone(&journal),
-                status: Arc::clone(&status),
-                health: health.clone(),
-                recorder: inbox.clone(),
-                settled: driver.clone().recipient(),
-                draining: Arc::clone(&draining),
-                threads: threads.clone(),
-                in_flight: Arc::clone(&in_flight),
-                suspended: suspensions.switch(&pool.name),
-                broker_announces: Arc::clone(&broker_announces),
-                announcer: announcer.clone(),
-                trusts: pools.trusts(),
-                paces: paces.clone(),
-                links: links.clone(),
-                settings: Arc::clone(settings),
-                spool: Arc::clone(&spool),
-            };
-            supervised.push(supervise_pool(deps, each, identity.instance, pools.clone()));
+            let deps = parts.of_pool(pool, inbox.clone(), &driver);
+            supervised.push(supervise_pool(deps, each, identity.instance, parts.pools.clone()));
         }
         let (reaper, scheduler, follower) = (Current::nowhere(), Current::nowhere(), Current::nowhere());
         let folder = ImportFolder::below(&settings.sending.data_dir);
@@ -167,16 +124,16 @@ impl Started {
             campaigns: driver.clone().recipient(),
             imports: importer.clone().recipient(),
             decisions: follower.clone(),
-            announcer: announcer.clone(),
+            announcer: parts.announcer.clone(),
         };
         let services = Services {
             store: store.clone(),
             settings: Arc::clone(settings),
-            status: Arc::clone(&status),
-            suspensions: suspensions.clone(),
+            status: Arc::clone(&parts.status),
+            suspensions: parts.suspensions.clone(),
             channels: Arc::new(channels),
-            paces,
-            links,
+            paces: parts.paces.clone(),
+            links: parts.links.clone(),
             sns,
             refusals,
             preflights: Preflights::default(),
@@ -191,41 +148,20 @@ impl Started {
         if settings.instance.role.sends() {
             actix_rt::spawn(call_targets(CallDesk::new(store.clone(), targets)));
         }
-        let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
-        let round = Round::new(store.clone(), identity.clone(), resolver, pools.clone(), book, tally, &timing);
-        supervised.push(supervise_reaper(round, health.clone(), timing.reaper_tick(), reaper.clone()));
-        supervised.push(supervise_scheduler(services.clone(), health.clone(), scheduler.clone()));
-        let deps = decision_follower::FollowerDeps {
-            store: store.clone(),
-            instance: identity.instance,
-            status: Arc::clone(&status),
-            suspensions,
-            in_flight,
-            pools: pools.clone(),
-            driver: driver.clone().recipient(),
-            health: health.clone(),
-            timing: timing.clone(),
-        };
+        let (round, tick) = (parts.round(identity, resolver), settings.timing.reaper_tick());
+        supervised.push(supervise_reaper(round, parts.health.clone(), tick, reaper.clone()));
+        supervised.push(supervise_scheduler(services.clone(), parts.health.clone(), scheduler.clone()));
+        let deps = parts.of_follower(identity.instance, &driver);
         supervised.push(supervise_decision_follower(deps, follower.clone()));
         let callbacks = Current::nowhere();
         let book = CallbackBook::new(store.clone(), services.refusals.clone(), services.links.clone(), settings);
         supervised.push(supervise_callback_reader(book, callbacks.clone()));
         let broker = settings.broker.url.is_some().then(Current::nowhere);
         if let Some(link) = &broker {
-            let deps = broker_link::LinkDeps {
-                services: services.clone(),
-                instance: identity.instance,
-                pools: pools.clone(),
-                status: Arc::clone(&status),
-                follower: follower.clone(),
-                driver: driver.clone().recipient(),
-                announcer: announcer.clone(),
-                broker_announces,
-                draining: Arc::clone(&draining),
-            };
+            let deps = parts.of_link(&services, identity.instance, &driver, &follower);
             supervised.push(supervise_broker(deps, link.clone()));
         }
-        let (desk, work) = RefusalDesk::new(store.clone(), services.refusals.clone(), spool);
+        let (desk, work) = RefusalDesk::new(store.clone(), services.refusals.clone(), parts.spool);
         actix_rt::spawn(work);
         let (events, work) = EventDesk::new(EventStore::new(store.clone(), services.refusals.clone()));
         actix_rt::spawn(work);
@@ -237,10 +173,10 @@ impl Started {
             desk,
             events,
             tracking,
-            status,
-            health,
-            journal,
-            pools,
+            status: parts.status,
+            health: parts.health,
+            journal: parts.journal,
+            pools: parts.pools,
             recorder,
             driver,
             importer,
@@ -250,8 +186,8 @@ impl Started {
             follower,
             callbacks,
             broker,
-            threads,
-            draining,
+            threads: parts.threads,
+            draining: parts.draining,
         })
     }
 
