@@ -1,9 +1,12 @@
 //! The sender pool: page leases, concurrency, rate, retry timing, and the gate before each hand-over.
 //!
-//! The actor decides; `hand_over` does the work of one recipient in a task of its own, on one of the `threads`.
+//! The actor asks three parts that know nothing of actors or the database: `admission` says how many may begin, or why none does; `turns`
+//! says which campaign is next; `holdings` has the pages in hand. `hand_over` does the work of one recipient in a task of its own, on one
+//! of the `threads`.
 //! Recipients are claimed for places that are free, or will be when the claim is back (`pace`); a place is free again
 //! when its outcome lies with the recorder.
 
+mod admission;
 mod alike;
 mod bucket;
 mod campaign_rates;
@@ -12,6 +15,7 @@ mod content;
 mod content_guard;
 mod hand_over;
 mod holding;
+mod holdings;
 mod meters;
 mod offers;
 mod pace;
@@ -22,25 +26,25 @@ mod room;
 mod run;
 mod tempo;
 pub mod threads;
+mod turns;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use futures_util::Stream;
 
+use self::admission::Admission;
 use self::alike::Shared;
-use self::content::CampaignContent;
 use self::hand_over::{PoolContext, ProviderSignal};
-use self::meters::{Meters, Waits};
-use self::pace::Pace;
+use self::holdings::Holdings;
+use self::meters::Meters;
 use self::rate::Rate;
-use self::run::PageRun;
 use self::tempo::Tempo;
 pub use self::tempo::limits;
 use self::threads::{Share, Threads};
+use self::turns::Turns;
 use super::recorder::{Acknowledged, Inbox};
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::channels::Channel;
@@ -51,7 +55,7 @@ use crate::domain::dispatch::alike::Rule;
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::lease::Owner;
 use crate::domain::dispatch::pace::Seconds;
-use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::ids::CampaignId;
 use crate::domain::replicas::decision::Subject;
 use crate::journal::Journal;
 use crate::runtime::batcher::Batcher;
@@ -66,13 +70,6 @@ pub use crate::runtime::trust::Trusts;
 use crate::services::people::links::Links;
 use crate::store::replicas::kept_paces::Paces;
 use crate::store::{Store, StoreError};
-
-/// Pages that a pool claims from at once: a claim on one overlaps with a flush of another.
-const PAGES_AT_ONCE: usize = 4;
-
-/// Pages that a pool holds at most, those included that only wait: for a retry, for the end of calls, for their campaign's
-/// own rate. A pool with more places than this holds as many as it has places.
-const PAGES_HELD: usize = 64;
 
 /// Claims under way at once on PostgreSQL: the next chunk is claimed while one is out. On SQLite a second one would only
 /// stand in line for the one writer, and two small commits cost two syncs.
@@ -137,36 +134,16 @@ pub struct SenderPool {
     provider: ProviderFingerprint,
     shares: Vec<Share>,
     owner: Owner,
-    runs: BTreeMap<PageId, PageRun>,
-    /// Campaigns that may have ready pages, in turn.
-    turns: VecDeque<CampaignId>,
-    /// Those of them that had no page to lease: not asked again before the next look finds one.
-    exhausted_campaigns: HashSet<CampaignId>,
-    /// Pages that the broker announced, oldest first.
-    offers: VecDeque<Offer>,
-    /// The last offer was of no use: one of the pages that are known to be there comes first.
-    last_offer_failed: bool,
-    /// The campaign that a page was given back for.
-    room_for: Option<CampaignId>,
-    /// When a page was last given back for somebody else.
-    room_made: Option<Instant>,
-    contents: HashMap<CampaignId, Arc<CampaignContent>>,
-    rates: HashMap<CampaignId, Rate>,
-    /// Which of these, and whether the pool's own, are waited for.
-    waits: Waits,
-    rate: Rate,
-    tempo: Tempo,
-    pace: Pace,
-    in_flight: Arc<AtomicUsize>,
-    /// Places that claims under way have spoken for.
-    reserved: usize,
-    claims: usize,
-    leasing: bool,
+    /// The pages in hand, and what their campaigns say.
+    holdings: Holdings,
+    /// Which campaign is next.
+    turns: Turns,
+    /// How many may begin.
+    admission: Admission,
     looking: bool,
     linger: Option<SpawnHandle>,
     /// When something may begin that may not begin now, and the timer that is set to then.
     wake_timer: Option<(Instant, SpawnHandle)>,
-    lingered: bool,
     freed: Arc<Batcher<Freed>>,
     acks: Arc<Batcher<Acknowledged>>,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
@@ -211,45 +188,28 @@ impl SenderPool {
             alike: Shared::new(deps.alike),
             idempotent_for: deps.pool.idempotent_for(),
         };
+        let scope = format!("pool:{}", deps.pool.name);
+        let is_shared = !deps.store.has_one_writer();
+        let rate = Rate::new(scope, deps.pool.rate_per_second, deps.pool.burst(), is_shared, now);
+        let tempo = Tempo::new(owner.instance.0, limits(&deps.pool, &deps.timing), deps.paces.now());
         Self {
             provider: deps.pool.fingerprint(),
-            rate: Rate::new(
-                format!("pool:{}", deps.pool.name),
-                deps.pool.rate_per_second,
-                deps.pool.burst(),
-                !deps.store.has_one_writer(),
-                now,
-            ),
-            offers: VecDeque::new(),
-            last_offer_failed: false,
-            room_for: None,
-            room_made: None,
-            tempo: Tempo::new(owner.instance.0, &deps.pool, &deps.timing, &deps.paces),
             context: Arc::new(context),
             shares: Share::spread(&deps.threads, channels, deps.pool.concurrency),
-            deps,
             owner,
-            runs: BTreeMap::new(),
-            turns: VecDeque::new(),
-            exhausted_campaigns: HashSet::new(),
-            contents: HashMap::new(),
-            rates: HashMap::new(),
-            waits: Waits::default(),
-            pace: Pace::default(),
-            in_flight: Arc::new(AtomicUsize::new(0)),
-            reserved: 0,
-            claims: 0,
-            leasing: false,
+            holdings: Holdings::new(deps.pool.concurrency),
+            turns: Turns::default(),
+            admission: Admission::new(deps.pool.concurrency, deps.timing.claim_chunk, tempo, rate),
             looking: false,
             linger: None,
             wake_timer: None,
-            lingered: false,
             freed: Arc::new(Batcher::new()),
             acks: Arc::new(Batcher::new()),
             drained: Vec::new(),
             rng: fastrand::Rng::new(),
             looked: now,
             measured: now,
+            deps,
         }
     }
 
@@ -269,7 +229,7 @@ impl SenderPool {
         }
         let at_once = if self.deps.store.has_one_writer() { 1 } else { CLAIMS_AT_ONCE };
         loop {
-            while self.claims < at_once && !self.suspended() {
+            while self.admission.claims() < at_once && !self.suspended() {
                 let Some((page, n)) = self.next_claim(ctx) else { break };
                 self.claim(page, n, ctx);
             }
@@ -279,7 +239,7 @@ impl SenderPool {
         }
         self.ask_for_tokens(ctx);
         self.lease(ctx);
-        self.context.meters.in_flight(self.in_flight.load(Ordering::Relaxed));
+        self.context.meters.in_flight(self.admission.in_flight.load(Ordering::Relaxed));
     }
 
     fn store_failed(&self, error: &StoreError) {
@@ -299,7 +259,7 @@ impl SenderPool {
         self.close_paused();
         self.look_at_held();
         self.due(ctx);
-        self.let_old_offers_go();
+        self.turns.let_old_offers_go(self.draining());
         // Also with all pages in hand: a campaign that holds none gets one, however long the others take for theirs.
         let broker_announces = self.deps.broker_announces.load(Ordering::Acquire);
         let too_early = broker_announces && self.looked.elapsed() < LOOK_WHEN_TOLD;
@@ -309,13 +269,12 @@ impl SenderPool {
     }
 
     fn finish_drain(&mut self, ctx: &mut Context<Self>) {
-        for run in self.runs.values_mut() {
+        for run in self.holdings.all_mut() {
             run.close();
         }
         self.look_at_held();
         self.settle_finished(ctx);
-        let idle = self.runs.is_empty() && self.claims == 0 && self.in_flight.load(Ordering::Acquire) == 0;
-        if idle && !self.leasing {
+        if self.holdings.is_empty() && self.admission.is_idle() && !self.holdings.leasing {
             for waiting in self.drained.drain(..) {
                 let _ = waiting.send(());
             }
@@ -343,7 +302,7 @@ impl Actor for SenderPool {
 impl Drop for SenderPool {
     /// However it ends, by a panic too: a rebuilt pool is a new owner, and what this one holds must not begin any more.
     fn drop(&mut self) {
-        for run in self.runs.values() {
+        for run in self.holdings.all() {
             run.trust.end();
         }
     }
@@ -364,7 +323,7 @@ impl StreamHandler<Event> for SenderPool {
         match event {
             Event::Freed(all) => {
                 all.into_iter().for_each(|freed| self.freed(freed));
-                if self.tempo.has_changed() {
+                if self.admission.tempo.has_changed() {
                     self.follow_pace();
                 }
                 self.doubt_campaigns(ctx);
@@ -411,7 +370,7 @@ impl Handler<GetState> for SenderPool {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        let pages = self.runs.values().map(|run| HeldPage {
+        let pages = self.holdings.all().map(|run| HeldPage {
             id: run.id,
             campaign_id: run.campaign,
             seq: run.seq,
@@ -421,14 +380,14 @@ impl Handler<GetState> for SenderPool {
         MessageResult(PoolState {
             pool: self.context.pool.clone(),
             generation: self.owner.generation,
-            in_flight: self.in_flight.load(Ordering::Acquire),
+            in_flight: self.admission.in_flight.load(Ordering::Acquire),
             concurrency: self.deps.pool.concurrency,
-            claims: self.claims,
+            claims: self.admission.claims(),
             pages: pages.collect(),
-            offers: self.offers.len(),
+            offers: self.turns.offers(),
             suspended: self.suspended(),
-            circuit_open: self.tempo.member.shared.circuit.is_open(),
-            circuit_wait_ms: u64::try_from(self.tempo.wait().as_millis()).unwrap_or(u64::MAX),
+            circuit_open: self.admission.tempo.member.shared.circuit.is_open(),
+            circuit_wait_ms: u64::try_from(self.admission.tempo.wait().as_millis()).unwrap_or(u64::MAX),
         })
     }
 }

@@ -1,6 +1,5 @@
 //! The rates of the campaigns whose pages a pool holds: operators may change them at any moment.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -17,23 +16,23 @@ impl SenderPool {
     /// Hands over a campaign's messages at this rate from now on, in hand-overs per second of all instances; 0 is no limit. A rate that
     /// stays the same keeps its tokens.
     pub(super) fn follow_rate(&mut self, campaign: CampaignId, rate: f64) {
-        let known = self.rates.get(&campaign).map_or(0.0, Rate::per_second);
+        let known = self.admission.rates.get(&campaign).map_or(0.0, Rate::per_second);
         // Both are the same number of one column.
         if known.to_bits() == rate.max(0.0).to_bits() {
             return;
         }
         if rate <= 0.0 {
-            self.rates.remove(&campaign);
+            self.admission.rates.remove(&campaign);
             return;
         }
         let shared = !self.deps.store.has_one_writer();
         let scope = format!("campaign:{campaign}");
-        self.rates.insert(campaign, Rate::new(scope, rate, rate / 10.0, shared, Instant::now()));
+        self.admission.rates.insert(campaign, Rate::new(scope, rate, rate / 10.0, shared, Instant::now()));
     }
 
     /// Looks again and again at the rates of the campaigns whose pages are held.
     pub(super) fn look_at_rates(&mut self, ctx: &mut Context<Self>) {
-        let held: HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
+        let held = self.holdings.campaigns();
         if held.is_empty() {
             ctx.run_later(LOOK_AGAIN, Self::look_at_rates);
             return;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
+use super::admission::{Begun, Hold};
 use super::hand_over::{HandOver, ProviderSignal, Start, hand_over};
-use super::run::{PageRun, Phase};
+use super::run::Phase;
 use super::threads::Share;
 use super::{Freed, SenderPool};
 use crate::actors::dispatch::recorder::Record;
@@ -27,105 +28,61 @@ impl SenderPool {
     /// The page to claim from next, and how many: what can begin at once, no more.
     pub(super) fn next_claim(&mut self, ctx: &mut Context<Self>) -> Option<(PageId, usize)> {
         let now = Instant::now();
-        let busy = self.in_flight.load(Ordering::Acquire) + self.reserved;
-        if self.tempo.rests(now) {
-            return None;
-        }
-        // What waits in the spool is not in the database yet, so a claim could not honour it. The due tick looks again.
-        if self.deps.spool.has_lines() {
-            return None;
-        }
-        let chunk = self.deps.timing.claim_chunk;
-        let places = self.deps.pool.concurrency;
-        let limited = self.tempo.member.is_limited();
-        let places = if limited { places } else { places + self.pace.ahead(places, chunk) };
-        // One by one, calls from before that hang do not count.
-        let careful = self.tempo.member.is_careful();
-        let free = if careful { chunk } else { places.saturating_sub(busy).min(chunk) };
-        if free == 0 {
-            return None;
-        }
-        // With few free places a claim costs more than it brings: wait a moment for more of them.
-        let few = free < (places / 4).clamp(1, chunk);
-        if few && !self.lingered && busy > 0 && !limited {
-            self.start_linger(ctx);
-            return None;
-        }
-        // Tokens are taken from others: only for somebody who could be claimed.
-        if !self.runs.values().any(PageRun::claimable) {
-            return None;
-        }
-        let admission = self.tempo.member.admit(free, busy, self.tempo.now());
-        let free = admission.count;
-        if free == 0 {
-            if let Some(at) = admission.again_at {
-                self.wake_in(self.tempo.until(at), ctx);
+        let has_refusals = self.deps.spool.has_lines();
+        let admitted = self.admission.admit(now, has_refusals, || self.holdings.has_claimable());
+        match admitted.and_then(|free| self.choose(now, free)) {
+            Ok(chosen) => {
+                self.admission.chosen();
+                if !self.admission.is_careful() {
+                    self.context.halted.store(false, Ordering::Release);
+                }
+                Some(chosen)
             }
-            return None;
+            Err(hold) => {
+                self.wait_for(hold, ctx);
+                None
+            }
         }
-        let free = self.rate.in_hand(now, free);
-        if free == 0 {
-            self.waits.pool_waits();
-            self.wake_in(self.rate.wait(), ctx);
-            return None;
-        }
-        let (page, n) = self.choose(now, free, ctx)?;
-        self.lingered = false;
-        if !careful {
-            self.context.halted.store(false, Ordering::Release);
-        }
-        Some((page, n))
     }
 
     /// Campaigns take turns; one that waits for its own rate is passed over.
-    pub(super) fn choose(&mut self, now: Instant, free: usize, ctx: &mut Context<Self>) -> Option<(PageId, usize)> {
-        let mut wait: Option<Duration> = None;
-        for _ in 0..self.turns.len() {
-            let campaign = self.turns.pop_front()?;
-            self.turns.push_back(campaign);
-            let Some((page, single)) = self
-                .runs
-                .values()
-                .filter(|run| run.campaign == campaign && run.claimable())
-                // The page with the least to be recorded: a flush of another page does not keep its row locked.
-                .min_by_key(|run| run.unrecorded)
-                .map(|run| (run.id, run.single))
-            else {
-                continue;
-            };
-            let most = if single { 1 } else { free };
-            let n = match self.rates.get_mut(&campaign) {
-                None => most,
-                Some(rate) => {
-                    let n = rate.in_hand(now, most);
-                    if n == 0 {
-                        self.waits.campaign_waits(campaign);
-                        wait = Some(wait.map_or(rate.wait(), |known| known.min(rate.wait())));
-                    }
-                    n
+    fn choose(&mut self, now: Instant, free: usize) -> Result<(PageId, usize), Hold> {
+        let Self { turns, holdings, admission, .. } = self;
+        let mut shortest: Option<Duration> = None;
+        let chosen = turns.give(|campaign| {
+            let run = holdings.claimable(campaign)?;
+            let most = if run.single { 1 } else { free };
+            match admission.admit_of(campaign, most, now) {
+                Ok(n) => Some((run.id, n)),
+                Err(wait) => {
+                    shortest = Some(shortest.map_or(wait, |known| known.min(wait)));
+                    None
                 }
-            };
-            if n > 0 {
-                return Some((page, n));
             }
-        }
-        if let Some(wait) = wait {
-            self.wake_in(wait, ctx);
-        }
-        None
+        });
+        chosen.ok_or_else(|| shortest.map_or(Hold::Nobody, Hold::CampaignRates))
     }
 
-    pub(super) fn start_linger(&mut self, ctx: &mut Context<Self>) {
+    /// Looks again when what holds the pool back may be over. Where no time is known, the due tick does, or the end of what is waited for.
+    fn wait_for(&mut self, hold: Hold, ctx: &mut Context<Self>) {
+        match hold {
+            Hold::Linger => self.start_linger(ctx),
+            Hold::Provider(Some(wait)) | Hold::PoolRate(wait) | Hold::CampaignRates(wait) => self.wake_in(wait, ctx),
+            Hold::Journal | Hold::Refusals | Hold::Places | Hold::Nobody | Hold::Provider(None) => {}
+        }
+    }
+
+    fn start_linger(&mut self, ctx: &mut Context<Self>) {
         if self.linger.is_none() {
             self.linger = Some(ctx.run_later(self.deps.timing.claim_linger(), |pool, ctx| {
                 pool.linger = None;
-                pool.lingered = true;
+                pool.admission.lingered();
                 pool.pump(ctx);
             }));
         }
     }
 
-    pub(super) fn wake_in(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+    fn wake_in(&mut self, wait: Duration, ctx: &mut Context<Self>) {
         // The due tick comes anyway, and so does the end of a call that is waited for; only shorter waits need a timer, and
         // of several the shortest.
         let at = Instant::now() + wait;
@@ -143,17 +100,9 @@ impl SenderPool {
     }
 
     pub(super) fn claim(&mut self, page: PageId, n: usize, ctx: &mut Context<Self>) {
-        let Some(run) = self.runs.get_mut(&page) else { return };
+        let Some(run) = self.holdings.get_mut(page) else { return };
         run.claiming = true;
-        self.claims += 1;
-        self.reserved += n;
-        self.rate.take(n);
-        if let Some(rate) = self.rates.get_mut(&run.campaign) {
-            rate.take(n);
-        }
-        let waited = self.waits.granted(run.campaign);
-        let admitted = (self.tempo.now(), self.tempo.member.is_careful());
-        self.tempo.member.begin(n);
+        let begun = self.admission.claim(run.campaign, n);
         let claim = Claim {
             page,
             campaign: run.campaign,
@@ -170,11 +119,9 @@ impl SenderPool {
         let work =
             async move { store.run(Lane::Hot, "claim recipients", move |conn| claims::claim(conn, claim)).await };
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
-            pool.claims -= 1;
-            pool.reserved -= n;
-            pool.pace.claimed(asked_at.elapsed());
-            let begun = pool.claimed(claim, (n, admitted), start, result, ctx);
-            pool.context.meters.waited(waited, claim.campaign, begun);
+            pool.admission.claimed(n, asked_at.elapsed());
+            let count = pool.claimed(claim, (n, begun), start, result, ctx);
+            pool.context.meters.waited(begun.waited, claim.campaign, count);
             pool.pump(ctx);
         }));
     }
@@ -183,14 +130,14 @@ impl SenderPool {
     pub(super) fn claimed(
         &mut self,
         Claim { page, campaign, token, .. }: Claim,
-        (asked, (admitted, careful)): (usize, (Seconds, bool)),
+        (asked, Begun { admitted, careful, .. }): (usize, Begun),
         start: Start,
         result: Result<ClaimOutcome, StoreError>,
         ctx: &mut Context<Self>,
     ) -> usize {
         // Given back meanwhile, perhaps leased again: what was claimed was resolved when the lease was ended.
-        let Some(run) = self.run_under(page, token) else {
-            self.give_back(campaign, asked, admitted);
+        let Some(run) = self.holdings.under(page, token) else {
+            self.admission.give_back(campaign, asked, admitted);
             return 0;
         };
         run.claiming = false;
@@ -227,7 +174,7 @@ impl SenderPool {
                     hand_overs.extend(over.and_then(|over| self.unless_its_domain_waits(over)));
                 }
                 begun = hand_overs.len();
-                self.tempo.member.started(begun, self.tempo.now());
+                self.admission.tempo.member.started(begun, self.admission.tempo.now());
                 self.begin(hand_overs);
             }
             Ok(ClaimOutcome::NotSending { status, status_version }) => {
@@ -257,18 +204,9 @@ impl SenderPool {
                 self.store_failed(&error);
             }
         }
-        self.give_back(campaign, asked.saturating_sub(begun), admitted);
+        self.admission.give_back(campaign, asked.saturating_sub(begun), admitted);
         self.settle_finished(ctx);
         begun
-    }
-
-    /// Gives back tokens of those who were not begun.
-    fn give_back(&mut self, campaign: CampaignId, unused: usize, admitted: Seconds) {
-        (0..unused).for_each(|_| self.tempo.member.ended(admitted));
-        self.rate.give_back(unused);
-        if let Some(rate) = self.rates.get_mut(&campaign) {
-            rate.give_back(unused);
-        }
     }
 
     fn prepare(
@@ -280,7 +218,7 @@ impl SenderPool {
         (admitted, careful): (Seconds, bool),
     ) -> Option<HandOver> {
         let jitter = self.rng.f64();
-        let run = self.runs.get(&page)?;
+        let run = self.holdings.get(page)?;
         Some(HandOver {
             key: ClaimKey {
                 campaign: run.campaign,
@@ -304,12 +242,12 @@ impl SenderPool {
 
     /// A domain that is throttled alone waits alone: its recipients go back without having been asked for.
     fn unless_its_domain_waits(&self, over: HandOver) -> Option<HandOver> {
-        let shared = &self.tempo.member.shared;
+        let shared = &self.admission.tempo.member.shared;
         if shared.domains.is_empty() {
             return Some(over);
         }
         let domain = address_for(over.content.channel, &over.claimed.profile).ok().and_then(bin_of);
-        let Some(wait) = shared.domain_wait(domain, self.tempo.now()) else { return Some(over) };
+        let Some(wait) = shared.domain_wait(domain, self.admission.tempo.now()) else { return Some(over) };
         let wait_ms = i64::try_from(Duration::try_from_secs_f64(wait).unwrap_or_default().as_millis()).unwrap_or(0);
         let verdict = Verdict { wait_ms, ambiguous: over.claimed.ambiguous, ..Verdict::untouched() };
         let settlement = Settlement { key: over.key, page: over.page, key_valid_ms: None, verdict, content: None };
@@ -330,7 +268,7 @@ impl SenderPool {
                 .min_by_key(|(share, _)| (probes && share.channel.kept() == 0, share.excess()));
             let Some((share, tasks)) = emptiest else { return };
             share.enter();
-            self.in_flight.fetch_add(1, Ordering::AcqRel);
+            self.admission.in_flight.fetch_add(1, Ordering::AcqRel);
             tasks.push(self.task(share.clone(), over));
         }
         for (share, tasks) in self.shares.iter().zip(tasks).filter(|(_, tasks)| !tasks.is_empty()) {
@@ -343,7 +281,7 @@ impl SenderPool {
     fn task(&self, share: Share, over: HandOver) -> impl AsyncFnOnce() + Send + 'static {
         let context = Arc::clone(&self.context);
         let (freed, ack) = (Arc::clone(&self.freed), Arc::clone(&self.acks));
-        let in_flight = Arc::clone(&self.in_flight);
+        let in_flight = Arc::clone(&self.admission.in_flight);
         async move || {
             let (campaign, channel, admitted) = (over.key.campaign, over.content.channel, over.admitted);
             // Recipients that wait behind calls that hang are given back in time, too.
@@ -368,32 +306,32 @@ impl SenderPool {
 
     pub(super) fn freed(&mut self, freed: Freed) {
         let Freed { campaign, signal, held, admitted, domain } = freed;
-        let now = self.tempo.now();
+        let now = self.admission.tempo.now();
         if !matches!(signal, ProviderSignal::Untried(_)) {
-            self.pace.called(held);
+            self.admission.called(held);
         }
         // What was not begun is given back below.
         if !matches!(signal, ProviderSignal::Untried(Some(_))) {
-            self.tempo.member.ended(admitted);
+            self.admission.tempo.member.ended(admitted);
         }
         match signal {
             ProviderSignal::Accepted => {
-                (self.tempo.trouble, self.tempo.clears) = (None, true);
-                self.tempo.member.accepted(now - held.as_secs_f64(), domain, now);
+                (self.admission.tempo.trouble, self.admission.tempo.clears) = (None, true);
+                self.admission.tempo.member.accepted(now - held.as_secs_f64(), domain, now);
             }
-            ProviderSignal::Answered => self.tempo.member.answered(now),
+            ProviderSignal::Answered => self.admission.tempo.member.answered(now),
             ProviderSignal::Refused(undecided) => self.refused(*undecided, held, domain),
-            ProviderSignal::Silence(detail) => self.tempo.member.lost(&detail, now),
+            ProviderSignal::Silence(detail) => self.admission.tempo.member.lost(&detail, now),
             ProviderSignal::Untried(reason) => self.not_begun(campaign, reason, admitted),
         }
     }
 
     fn not_begun(&mut self, campaign: CampaignId, reason: Option<NotBegun>, admitted: Seconds) {
         let Some(reason) = reason else { return };
-        self.give_back(campaign, 1, admitted);
+        self.admission.give_back(campaign, 1, admitted);
         match reason {
             NotBegun::Paused | NotBegun::Stopped => {
-                for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {
+                for run in self.holdings.of_mut(campaign) {
                     if run.phase == Phase::Working {
                         tracing::info!(
                             event = "page.aborted",
@@ -407,7 +345,7 @@ impl SenderPool {
                     run.close();
                 }
                 // Not leased again before a look has found it sending.
-                self.turns.retain(|known| *known != campaign);
+                self.turns.remove(campaign);
             }
             NotBegun::JournalUnavailable => {
                 let trouble = self.deps.journal.trouble();
@@ -417,10 +355,10 @@ impl SenderPool {
                         "the journal cannot be written, so nothing is handed over"
                     );
                 }
-                self.tempo.rests_until = Some(Instant::now() + self.deps.timing.circuit_first());
+                self.admission.tempo.rests_until = Some(Instant::now() + self.deps.timing.circuit_first());
             }
             NotBegun::Fenced => {
-                for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {
+                for run in self.holdings.of_mut(campaign) {
                     run.close();
                 }
             }

@@ -17,7 +17,8 @@ use crate::store::campaigns::{self, Doubt};
 impl SenderPool {
     /// Has campaigns paused that are in doubt. One that cannot be now is looked at again with the next report.
     pub(super) fn doubt_campaigns(&mut self, ctx: &mut Context<Self>) {
-        let doubts = self.contents.iter().filter_map(|(campaign, content)| Some((*campaign, doubt_of(content)?)));
+        let doubts =
+            self.holdings.contents.iter().filter_map(|(campaign, content)| Some((*campaign, doubt_of(content)?)));
         for (campaign, doubt) in doubts.collect::<Vec<_>>() {
             self.doubt_campaign(campaign, doubt, ctx);
         }
@@ -71,7 +72,7 @@ impl SenderPool {
     }
 
     fn note_doubt(&self, campaign: CampaignId, doubt: &Doubt, raised: bool) {
-        let Some(content) = self.contents.get(&campaign) else { return };
+        let Some(content) = self.holdings.contents.get(&campaign) else { return };
         match doubt {
             Doubt::Content => content.render_tally.raised.store(raised, Ordering::Relaxed),
             Doubt::Refusals { .. } => content.answers.note_raised(raised),

@@ -1,6 +1,5 @@
 //! The pages that a pool holds: found, leased, renewed, settled.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,32 +26,25 @@ use crate::store::dispatch::pages::{self, PageRow, Settled, Wanted, WhichPage};
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::{Conn, Lane, Store, StoreError, engine};
 
-/// The most campaigns without a page whose compiled content is kept.
-const MAX_IDLE: usize = 8;
-
-/// The most bytes of files, in base64, that are kept for them.
-const MAX_IDLE_FILES: usize = 16 * 1024 * 1024;
-
 /// A lease that was won, and what goes with it.
 type Won = (PageRow, LeaseToken, Trust, Arc<CampaignContent>);
 
 impl SenderPool {
     pub(super) fn recorded(&mut self, Acknowledged { page, token }: Acknowledged) {
-        if let Some(run) = self.run_under(page, token) {
+        if let Some(run) = self.holdings.under(page, token) {
             run.unrecorded = run.unrecorded.saturating_sub(1);
         }
     }
 
     pub(super) fn settle_finished(&mut self, ctx: &mut Context<Self>) {
-        let finished: Vec<PageId> = self.runs.values().filter(|run| run.settleable()).map(|run| run.id).collect();
-        for page in finished {
+        for page in self.holdings.finished() {
             self.settle(page, ctx);
         }
     }
 
     pub(super) fn settle(&mut self, page: PageId, ctx: &mut Context<Self>) {
         let keep = if self.draining() { Duration::ZERO } else { KEEP_WITHIN };
-        let Some(run) = self.runs.get_mut(&page) else { return };
+        let Some(run) = self.holdings.get_mut(page) else { return };
         let keep = if run.phase == Phase::Closing { Duration::ZERO } else { keep };
         run.phase = Phase::Settling;
         let token = run.token;
@@ -84,7 +76,7 @@ impl SenderPool {
         ctx: &mut Context<Self>,
     ) {
         // The page may have been leased again before this answer came: what it says is about the lease before.
-        if self.run_under(page, token).is_none() {
+        if self.holdings.under(page, token).is_none() {
             return;
         }
         match result {
@@ -92,13 +84,13 @@ impl SenderPool {
                 // At least until others may have come due, too: a claim for each would cost more than the wait.
                 let wait = Duration::from_millis(u64::try_from(due.0 - now.0).unwrap_or(0));
                 let wait = wait.max(self.deps.timing.due_tick());
-                if let Some(run) = self.runs.get_mut(&page) {
+                if let Some(run) = self.holdings.get_mut(page) {
                     run.phase = Phase::Resting(Instant::now() + wait);
                 }
                 ctx.run_later(wait, |pool, ctx| pool.due(ctx));
             }
             Ok((Settled::Done(counts), _)) => {
-                if let Some(run) = self.runs.remove(&page) {
+                if let Some(run) = self.holdings.remove(page) {
                     self.deps.announcer.tracked(&Tracked::page(run.campaign, run.seq, counts));
                     self.report(&run, counts);
                     // A lost hint costs one tick of the campaign driver.
@@ -106,28 +98,28 @@ impl SenderPool {
                 }
             }
             Ok((Settled::Ready(counts), _)) => {
-                if let Some(run) = self.runs.remove(&page) {
+                if let Some(run) = self.holdings.remove(page) {
                     self.report(&run, counts);
                 }
             }
             Ok((Settled::Lost, _)) => {
-                self.runs.remove(&page);
+                self.holdings.remove(page);
             }
             Err(error) => {
                 self.store_failed(&error);
-                if let Some(run) = self.runs.get_mut(&page) {
+                if let Some(run) = self.holdings.get_mut(page) {
                     run.phase = Phase::Settling;
                 }
                 // The page stays leased and renewed; its settlement is tried again.
                 ctx.run_later(self.deps.timing.due_tick(), move |pool, ctx| {
-                    if let Some(run) = pool.run_under(page, token) {
+                    if let Some(run) = pool.holdings.under(page, token) {
                         run.phase = Phase::Closing;
                     }
                     pool.pump(ctx);
                 });
             }
         }
-        if self.runs.is_empty() {
+        if self.holdings.is_empty() {
             self.follow_pace();
         }
         self.forget_idle();
@@ -153,18 +145,13 @@ impl SenderPool {
         );
     }
 
-    /// The page, if it is still held under this lease.
-    pub(super) fn run_under(&mut self, page: PageId, token: LeaseToken) -> Option<&mut PageRun> {
-        self.runs.get_mut(&page).filter(|run| run.token == token)
-    }
-
     /// Drops a page whose lease was ended elsewhere, which has resolved what was claimed under it. What is still
     /// under way reports to the recorder by the old token, and nobody here waits for it: a call that never ends must not
     /// keep the page from this pool.
     pub(super) fn let_go(&mut self, page: PageId, token: LeaseToken) {
-        if let Some(run) = self.run_under(page, token) {
+        if let Some(run) = self.holdings.under(page, token) {
             run.trust.end();
-            self.runs.remove(&page);
+            self.holdings.remove(page);
             // What was held of it goes back at once.
             self.look_at_held();
         }
@@ -172,25 +159,18 @@ impl SenderPool {
 
     /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.
     pub(super) fn forget_idle(&mut self) {
-        let held: HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
-        let idle = self.contents.iter().filter(|(campaign, _)| !held.contains(campaign));
-        let (count, files) = idle.fold((0, 0), |(count, files), (_, content)| {
-            (count + 1, files + content.attachments.iter().map(|file| file.base64.len()).sum::<usize>())
-        });
-        if count > MAX_IDLE || files > MAX_IDLE_FILES {
-            self.contents.retain(|campaign, _| held.contains(campaign));
-            // A campaign that comes back before its next token is due must not find a full bucket.
-            let now = Instant::now();
-            self.rates.retain(|campaign, rate| held.contains(campaign) || !rate.is_rested(now));
-            self.turns.retain(|campaign| held.contains(campaign) || self.room_for == Some(*campaign));
-            self.exhausted_campaigns.retain(|campaign| held.contains(campaign));
+        let files = |content: &CampaignContent| content.attachments.iter().map(|file| file.base64.len()).sum();
+        if self.holdings.forget_idle(files) {
+            let held = self.holdings.campaigns();
+            self.admission.forget_idle(&held, Instant::now());
+            self.turns.forget_idle(&held);
         }
     }
 
     /// Rested pages whose retry has come due go round again.
     pub(super) fn due(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        for run in self.runs.values_mut() {
+        for run in self.holdings.all_mut() {
             if matches!(run.phase, Phase::Resting(until) if until <= now) {
                 run.restart();
             }
@@ -200,7 +180,7 @@ impl SenderPool {
 
     pub(super) fn close_paused(&mut self) {
         let suspended = self.suspended();
-        for run in self.runs.values_mut() {
+        for run in self.holdings.all_mut() {
             // A lease that the reaper has fenced and then not ended, because something had moved on the page, goes back in order.
             if suspended || run.trust.has_ended() {
                 run.close();
@@ -226,12 +206,7 @@ impl SenderPool {
             pool.looking = false;
             match result {
                 Ok(campaigns) => {
-                    for campaign in campaigns {
-                        pool.exhausted_campaigns.remove(&campaign);
-                        if !pool.turns.contains(&campaign) {
-                            pool.turns.push_back(campaign);
-                        }
-                    }
+                    campaigns.into_iter().for_each(|campaign| pool.turns.found(campaign));
                     pool.lease(ctx);
                 }
                 Err(error) => pool.store_failed(&error),
@@ -241,19 +216,20 @@ impl SenderPool {
 
     /// Leases one more page: one that the broker announced, else one for the campaign that holds the fewest.
     pub(super) fn lease(&mut self, ctx: &mut Context<Self>) {
-        let idle = self.tempo.member.shared.circuit.is_open() && !self.runs.is_empty() || self.suspended();
-        if self.leasing || self.draining() || idle {
+        let idle =
+            self.admission.tempo.member.shared.circuit.is_open() && !self.holdings.is_empty() || self.suspended();
+        if self.holdings.leasing || self.draining() || idle {
             return;
         }
-        if self.is_full() {
+        if self.holdings.is_full() {
             return self.make_room(ctx);
         }
         let Some((campaign, which, offer)) = self.next_page() else { return };
-        self.leasing = true;
+        self.holdings.leasing = true;
         let (store, pool, owner) = (self.deps.store.clone(), self.context.pool.clone(), self.owner);
         let (lease, trust) = (self.deps.timing.lease(), self.deps.timing.lease_trust());
-        let known = self.contents.get(&campaign).cloned();
-        let held: Vec<PageId> = self.runs.keys().copied().collect();
+        let known = self.holdings.contents.get(&campaign).cloned();
+        let held: Vec<PageId> = self.holdings.all().map(|run| run.id).collect();
         let trusts = self.deps.trusts.clone();
         let (links, settings) = (self.deps.links.clone(), Arc::clone(&self.deps.settings));
         let work = async move {
@@ -274,7 +250,7 @@ impl SenderPool {
             Ok(row.map(|row| (row, token, trust, content)))
         };
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
-            pool.leasing = false;
+            pool.holdings.leasing = false;
             // The lease has committed, or there was none to be had: the broker need not keep the message.
             drop(offer);
             pool.leased(campaign, which, result);
@@ -283,33 +259,31 @@ impl SenderPool {
     }
 
     pub(super) fn leased(&mut self, campaign: CampaignId, which: WhichPage, result: Result<Option<Won>, ContentError>) {
-        self.last_offer_failed = false;
         match result {
             Ok(Some((row, token, trust, content))) => {
                 self.deps.health.note_campaign(campaign, None);
-                if !self.rates.contains_key(&campaign) {
+                if !self.admission.rates.contains_key(&campaign) {
                     self.follow_rate(campaign, content.rate_per_second);
                 }
-                if !self.turns.contains(&campaign) {
-                    self.turns.push_back(campaign);
-                }
                 let flow = self.deps.in_flight.of(Subject::Campaign(campaign));
-                self.contents.insert(campaign, Arc::clone(&content));
                 self.deps.journal.leased(Lease { campaign, page: row.id, token });
-                self.room_for = self.room_for.filter(|meant| *meant != campaign);
-                self.runs.insert(row.id, PageRun::new(&row, token, trust, content, flow));
+                self.turns.leased(campaign);
+                self.holdings.insert(PageRun::new(&row, token, trust, content, flow));
             }
             // Somebody was faster, or the message was old.
-            Ok(None) if which != WhichPage::Oldest => self.last_offer_failed = true,
+            Ok(None) if which != WhichPage::Oldest => self.turns.offer_failed(),
             // No page of this campaign is ready: the next look brings it back.
-            Ok(None) => {
-                self.exhausted_campaigns.insert(campaign);
-                self.room_for = self.room_for.filter(|meant| *meant != campaign);
-                self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known));
-            }
-            Err(ContentError::Store(error)) => self.store_failed(&error),
+            Ok(None) => self.turns.exhausted(campaign, self.holdings.has(campaign)),
+            Err(error) => self.not_leased(campaign, which, error),
+        }
+    }
+
+    fn not_leased(&mut self, campaign: CampaignId, which: WhichPage, error: ContentError) {
+        self.turns.not_leased();
+        match error {
+            ContentError::Store(error) => self.store_failed(&error),
             // A message may name what does not exist.
-            Err(error) if which != WhichPage::Oldest => {
+            error @ (ContentError::NotLaunched | ContentError::Template(_)) if which != WhichPage::Oldest => {
                 tracing::debug!(
                     event = "page.announced_unusable",
                     campaign.id = campaign.0,
@@ -317,7 +291,7 @@ impl SenderPool {
                     "an announced page cannot be leased"
                 );
             }
-            Err(error) => {
+            error @ (ContentError::NotLaunched | ContentError::Template(_)) => {
                 tracing::error!(
                     event = "campaign.content_unusable",
                     campaign.id = campaign.0,
@@ -325,13 +299,13 @@ impl SenderPool {
                     "the campaign cannot be rendered, so none of its pages is leased"
                 );
                 self.deps.health.note_campaign(campaign, Some((AttentionCode::ContentUnusable, error.to_string())));
-                self.turns.retain(|known| *known != campaign);
+                self.turns.remove(campaign);
             }
         }
     }
 
     pub(super) fn renew(&mut self, ctx: &mut Context<Self>) {
-        let leases: Vec<(PageId, LeaseToken)> = self.runs.values().map(|run| (run.id, run.token)).collect();
+        let leases: Vec<(PageId, LeaseToken)> = self.holdings.all().map(|run| (run.id, run.token)).collect();
         if leases.is_empty() {
             return;
         }
@@ -346,7 +320,7 @@ impl SenderPool {
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| match result {
             Ok(renewed) => {
                 for (page, token) in asked {
-                    let Some(run) = pool.run_under(page, token) else { continue };
+                    let Some(run) = pool.holdings.under(page, token) else { continue };
                     if renewed.contains(&page) {
                         run.trust.extend(trust);
                     } else if run.phase != Phase::Settling {

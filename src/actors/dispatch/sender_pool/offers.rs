@@ -1,6 +1,6 @@
 //! Pages that the broker told this pool of, and the tokens that it asks the database for.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::prelude::*;
 
@@ -10,33 +10,25 @@ use crate::runtime::pool::Offer;
 use crate::store::replicas::rates::{self, Grant, Limit};
 use crate::store::{Lane, StoreError};
 
-/// How long a page waits here for room. Then the message goes; the row stays, and the page is announced again.
-const OFFER_WAITS: Duration = Duration::from_secs(5);
-
 impl Handler<Offer> for SenderPool {
     type Result = ();
 
     fn handle(&mut self, offer: Offer, ctx: &mut Self::Context) {
-        if !self.draining() && !self.runs.contains_key(&offer.page) {
-            self.offers.push_back(offer);
+        if !self.draining() && self.holdings.get(offer.page).is_none() {
+            self.turns.offer(offer);
             self.pump(ctx);
         }
     }
 }
 
 impl SenderPool {
-    pub(super) fn let_old_offers_go(&mut self) {
-        let drains = self.draining();
-        self.offers.retain(|offer| !drains && !offer.held.is_closed() && offer.since.elapsed() < OFFER_WAITS);
-    }
-
     /// Asks for a block of tokens wherever some are wanted and a rate is shared.
     pub(super) fn ask_for_tokens(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        if let Some(limit) = self.rate.ask(now) {
+        if let Some(limit) = self.admission.rate.ask(now) {
             self.ask(None, limit, ctx);
         }
-        let wanted = self.rates.iter_mut().filter_map(|(campaign, rate)| Some((*campaign, rate.ask(now)?)));
+        let wanted = self.admission.rates.iter_mut().filter_map(|(campaign, rate)| Some((*campaign, rate.ask(now)?)));
         for (campaign, limit) in wanted.collect::<Vec<_>>() {
             self.ask(Some(campaign), limit, ctx);
         }
@@ -53,8 +45,8 @@ impl SenderPool {
                 pool.store_failed(error);
             }
             let rate = match campaign {
-                None => Some(&mut pool.rate),
-                Some(campaign) => pool.rates.get_mut(&campaign),
+                None => Some(&mut pool.admission.rate),
+                Some(campaign) => pool.admission.rates.get_mut(&campaign),
             };
             if let Some(rate) = rate {
                 rate.granted(result.ok(), Instant::now(), patience);

@@ -76,7 +76,7 @@ impl Tries {
 impl SenderPool {
     /// Decides what becomes of a refused delivery, or holds it until the others have shown how they fare.
     pub(super) fn refused(&mut self, undecided: Undecided, took: Duration, domain: Option<u8>) {
-        let now = self.tempo.now();
+        let now = self.admission.tempo.now();
         let refusal = &undecided.refusal;
         let class = match refusal.class {
             AnswerClass::Address | AnswerClass::Recipient => None,
@@ -91,11 +91,11 @@ impl SenderPool {
             | AnswerClass::Unsure) => Some(known),
         };
         let Some(class) = class else {
-            self.tempo.member.answered(now);
+            self.admission.tempo.member.answered(now);
             return self.count(undecided, false);
         };
         if matches!(class, AnswerClass::RelayOutage | AnswerClass::RelayAuth | AnswerClass::RelayQuota) {
-            self.tempo.trouble = Some(refusal.trouble.detail.clone());
+            self.admission.tempo.trouble = Some(refusal.trouble.detail.clone());
         }
         let Some((key, _)) = undecided.claim() else { return };
         let refused = Refused {
@@ -112,36 +112,36 @@ impl SenderPool {
             first_try: undecided.first_try,
             answered: refusal.trouble.category != ErrorCategory::Network,
         };
-        match self.tempo.member.refused(refused, now) {
+        match self.admission.tempo.member.refused(refused, now) {
             Decision::Count => {
-                self.tempo.trouble = None;
-                self.tempo.member.answered(now);
+                self.admission.tempo.trouble = None;
+                self.admission.tempo.member.answered(now);
                 self.count(undecided, true);
             }
             Decision::PutOff(wait) => self.put_off(undecided, wait),
             Decision::Hold(held) => {
                 // Nothing else may be written for as long as it is held.
                 self.context.journal.flush();
-                self.tempo.held.push((undecided, held));
+                self.admission.tempo.held.push((undecided, held));
             }
         }
     }
 
     /// The second look at refusals that were held. Those of pages that are to be settled are put off at once.
     pub(super) fn look_at_held(&mut self) {
-        let now = self.tempo.now();
+        let now = self.admission.tempo.now();
         let draining = self.draining();
-        let held = std::mem::take(&mut self.tempo.held);
+        let held = std::mem::take(&mut self.admission.tempo.held);
         for (undecided, held) in held {
             let Some((key, page)) = undecided.claim() else { continue };
-            let goes_on = self.run_under(page, key.token).is_some_and(|run| run.phase != Phase::Closing);
+            let goes_on = self.holdings.under(page, key.token).is_some_and(|run| run.phase != Phase::Closing);
             if draining || !goes_on {
-                let wait = self.tempo.member.wait(&held.refused, false);
+                let wait = self.admission.tempo.member.wait(&held.refused, false);
                 self.put_off(undecided, wait);
             } else if now < held.until {
-                self.tempo.held.push((undecided, held));
+                self.admission.tempo.held.push((undecided, held));
             } else {
-                match self.tempo.member.look_again(&held, now) {
+                match self.admission.tempo.member.look_again(&held, now) {
                     Decision::Count => self.count(undecided, false),
                     Decision::PutOff(wait) => self.put_off(undecided, wait),
                     // Never twice.

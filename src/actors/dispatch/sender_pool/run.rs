@@ -39,18 +39,18 @@ impl Phase {
 }
 
 /// A leased page.
-pub(super) struct PageRun {
+pub(super) struct PageRun<C = CampaignContent> {
     pub(super) id: PageId,
     pub(super) campaign: CampaignId,
     pub(super) seq: i64,
     pub(super) token: LeaseToken,
     pub(super) trust: Trust,
-    pub(super) content: Arc<CampaignContent>,
+    pub(super) content: Arc<C>,
     pub(super) flow: Arc<InFlightCount>,
     pub(super) phase: Phase,
     /// Everyone up to here was claimed in this round.
     pub(super) cursor: ContactId,
-    first: ContactId,
+    pub(super) first: ContactId,
     /// A claim is under way.
     pub(super) claiming: bool,
     /// Claimed and not yet recorded.
@@ -61,12 +61,12 @@ pub(super) struct PageRun {
     pub(super) since: Instant,
 }
 
-impl PageRun {
+impl<C> PageRun<C> {
     pub(super) fn new(
         row: &PageRow,
         token: LeaseToken,
         trust: Trust,
-        content: Arc<CampaignContent>,
+        content: Arc<C>,
         flow: Arc<InFlightCount>,
     ) -> Self {
         let first = ContactId(row.first_contact_id.0 - 1);

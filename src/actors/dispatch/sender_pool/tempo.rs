@@ -12,7 +12,7 @@ use crate::config::timing::Timing;
 use crate::domain::dispatch::pace::{Cut, Exchange, Held, Limits, Member, Seconds, Shared, State};
 use crate::runtime::health::{AttentionCode, Trouble};
 use crate::store::StoreError;
-use crate::store::replicas::kept_paces::{Heard, Paces};
+use crate::store::replicas::kept_paces::Heard;
 
 /// How often an instance tells what it saw while there is nothing urgent.
 const REGULARLY: Duration = Duration::from_secs(1);
@@ -44,13 +44,13 @@ pub(super) struct Tempo {
 }
 
 impl Tempo {
-    pub(super) fn new(instance: i64, pool: &PoolConfig, timing: &Timing, paces: &Paces) -> Self {
-        let limits = limits(pool, timing);
+    /// Nothing is known yet. `row_now`: the row's time.
+    pub(super) fn new(instance: i64, limits: Limits, row_now: Seconds) -> Self {
         let now = Instant::now();
         Self {
             places: limits.places,
             member: Member::new(instance, limits, Shared::default()),
-            clock: (paces.now(), now),
+            clock: (row_now, now),
             asking: false,
             shown: false,
             clears: false,
@@ -109,22 +109,22 @@ impl SenderPool {
     /// that has nothing to tell, or nothing to do, reads the row all the same: an operator may have changed it.
     pub(super) fn exchange(&mut self, ctx: &mut Context<Self>) -> bool {
         let now = Instant::now();
-        let regular = now.duration_since(self.tempo.told) >= REGULARLY;
-        let urgent = self.tempo.member.is_urgent();
-        if self.tempo.asking || now < self.tempo.not_before || !(urgent || regular) {
+        let regular = now.duration_since(self.admission.tempo.told) >= REGULARLY;
+        let urgent = self.admission.tempo.member.is_urgent();
+        if self.admission.tempo.asking || now < self.admission.tempo.not_before || !(urgent || regular) {
             return false;
         }
-        self.tempo.told = now;
-        let row_now = self.tempo.now();
-        let news = self.tempo.member.has_news();
+        self.admission.tempo.told = now;
+        let row_now = self.admission.tempo.now();
+        let news = self.admission.tempo.member.has_news();
         if !news {
-            self.tempo.member.forget(row_now);
+            self.admission.tempo.member.forget(row_now);
         }
         let pool = self.context.pool.clone();
-        let limits = self.tempo.member.limits.clone();
+        let limits = self.admission.tempo.member.limits.clone();
         if !self.deps.paces.are_shared() {
             let heard = if news {
-                let report = self.tempo.member.take_report(row_now);
+                let report = self.admission.tempo.member.take_report(row_now);
                 self.deps.paces.exchange_here(&pool, &report, &limits)
             } else {
                 let (shared, now) = self.deps.paces.read_here(&pool);
@@ -134,15 +134,15 @@ impl SenderPool {
             self.heard(heard);
             return granted;
         }
-        self.tempo.asking = true;
+        self.admission.tempo.asking = true;
         let paces = self.deps.paces.clone();
         if news {
-            let report = self.tempo.member.take_report(row_now);
+            let report = self.admission.tempo.member.take_report(row_now);
             let told = report.clone();
             let work = async move { paces.exchange(pool, told, limits).await };
             ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
                 if result.is_err() {
-                    pool.tempo.member.give_back(report);
+                    pool.admission.tempo.member.give_back(report);
                 }
                 pool.answered(result, ctx);
             }));
@@ -157,11 +157,11 @@ impl SenderPool {
     }
 
     fn answered(&mut self, result: Result<Heard, StoreError>, ctx: &mut Context<Self>) {
-        self.tempo.asking = false;
+        self.admission.tempo.asking = false;
         match result {
             Ok(heard) => self.heard(heard),
             Err(error) => {
-                self.tempo.not_before = Instant::now() + self.deps.timing.due_tick();
+                self.admission.tempo.not_before = Instant::now() + self.deps.timing.due_tick();
                 self.store_failed(&error);
             }
         }
@@ -169,32 +169,32 @@ impl SenderPool {
     }
 
     fn heard(&mut self, (shared, exchange, now): Heard) {
-        self.tempo.clock = (now, Instant::now());
-        self.tempo.member.exchanged(shared, exchange, now);
+        self.admission.tempo.clock = (now, Instant::now());
+        self.admission.tempo.member.exchanged(shared, exchange, now);
         self.follow_pace();
     }
 
     /// Follows what the row says: places and connections, whether anything begins, and what operators see.
     pub(super) fn follow_pace(&mut self) {
-        let now = self.tempo.now();
-        let places = self.tempo.member.places(now);
-        if places != self.tempo.places {
-            self.tempo.places = places;
+        let now = self.admission.tempo.now();
+        let places = self.admission.tempo.member.places(now);
+        if places != self.admission.tempo.places {
+            self.admission.tempo.places = places;
             let count = self.shares.len().max(1);
             for (number, share) in self.shares.iter().enumerate() {
                 share.limit(places / count + usize::from(number < places % count));
             }
         }
-        let shared = &self.tempo.member.shared;
-        let state = shared.state(&self.tempo.member.limits, now);
+        let shared = &self.admission.tempo.member.shared;
+        let state = shared.state(&self.admission.tempo.member.limits, now);
         self.context.halted.store(matches!(state, State::CircuitOpen | State::Paused), Ordering::Release);
         self.context.meters.pace(shared.rate.ceiling, places, state);
-        self.tempo.shown = self.tempo.trouble.is_some();
+        self.admission.tempo.shown = self.admission.tempo.trouble.is_some();
         let trouble = self.trouble(state, now);
         let code = trouble.as_ref().map(|(code, _)| *code);
         // Other troubles of the pool are over when something is accepted.
-        let says = code.is_some() || std::mem::take(&mut self.tempo.clears);
-        self.tempo.clears |= code.is_some();
+        let says = code.is_some() || std::mem::take(&mut self.admission.tempo.clears);
+        self.admission.tempo.clears |= code.is_some();
         if says && self.deps.health.note_pool(&self.context.pool, trouble) {
             match code {
                 None => tracing::info!(
@@ -219,15 +219,15 @@ impl SenderPool {
     }
 
     fn trouble(&self, state: State, now: Seconds) -> Option<Trouble> {
-        let shared = &self.tempo.member.shared;
+        let shared = &self.admission.tempo.member.shared;
         if state == State::CircuitOpen {
             return Some((AttentionCode::ProviderUnreachable, shared.circuit.reason.clone()));
         }
-        if let Some(detail) = &self.tempo.trouble {
+        if let Some(detail) = &self.admission.tempo.trouble {
             return Some((AttentionCode::ProviderUnreachable, detail.clone()));
         }
         // Slow is a trouble only to who has work.
-        let lately = |cut: &&Cut| now - cut.at < SHOWN && !self.runs.is_empty();
+        let lately = |cut: &&Cut| now - cut.at < SHOWN && !self.holdings.is_empty();
         let said = shared.last_cut.as_ref().filter(lately).map(|cut| cut.detail.as_str());
         match state {
             State::Tiptoe => {
@@ -244,7 +244,7 @@ impl SenderPool {
                 })
             }
             State::SlowedPlaces => {
-                let places = self.tempo.places;
+                let places = self.admission.tempo.places;
                 said.map(|said| {
                     (AttentionCode::ProviderThrottling, format!("slowed to {places} calls at once after: {said}"))
                 })
