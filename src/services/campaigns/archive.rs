@@ -50,6 +50,9 @@ enum ArchiveError {
     /// Another instance has gone on with it, or the campaign was opened again.
     #[error("it was taken over, or the campaign was opened again")]
     LeaseLost,
+    /// An instance of an older version has opened the campaign after its file was complete.
+    #[error("the campaign was opened again after its file was complete")]
+    OpenedAgain,
 }
 
 /// Archives deliveries for one instance.
@@ -93,6 +96,11 @@ impl Archivist {
             match self.archive(campaign).await {
                 Ok(true) => done += 1,
                 Ok(false) => {}
+                Err(ArchiveError::OpenedAgain) => tracing::error!(
+                    event = "campaign.archive_reopened",
+                    campaign.id = campaign.0,
+                    "an older version of Volley has opened a campaign whose deliveries are in a file; its rows that are left are kept, and no more are removed"
+                ),
                 Err(error) => tracing::warn!(
                     event = "campaign.archive_failed",
                     campaign.id = campaign.0,
@@ -237,6 +245,7 @@ impl Archivist {
                 Removed::Some => {}
                 Removed::All => return Ok(()),
                 Removed::LeaseLost => return Err(ArchiveError::LeaseLost),
+                Removed::OpenedAgain => return Err(ArchiveError::OpenedAgain),
             }
         }
     }

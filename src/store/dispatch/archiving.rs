@@ -201,8 +201,10 @@ pub enum Removed {
     Some,
     /// There is nothing any more.
     All,
-    /// Another instance has gone on with it, or the campaign was opened again.
+    /// Another instance has gone on with it.
     LeaseLost,
+    /// The campaign was opened again after its file was complete: its rows may say more than the file.
+    OpenedAgain,
 }
 
 /// Removes the next `limit` deliveries of a campaign whose file is complete, with what hangs on them. Belongs in a write transaction.
@@ -211,11 +213,12 @@ pub enum Removed {
 /// A query failed; nothing was changed.
 pub fn remove(conn: &mut Conn, lease: ArchiveLease, limit: i64) -> Result<Removed, StoreError> {
     let campaign = lease.campaign;
-    // An instance of an older version knows nothing of archives, and may have opened the campaign again.
     engine::lock_campaign(conn, campaign, CampaignLock::Shared)?;
-    let has_ended = !ended(conn, &[campaign])?.is_empty();
-    if !has_ended || !archives::renew(conn, lease, ArchiveState::Deleting)? {
+    if !archives::renew(conn, lease, ArchiveState::Deleting)? {
         return Ok(Removed::LeaseLost);
+    }
+    if was_opened_again(conn, campaign)? {
+        return Ok(Removed::OpenedAgain);
     }
     let next: Vec<ContactId> = deliveries::table
         .filter(deliveries::campaign_id.eq(campaign))
@@ -238,6 +241,18 @@ pub fn remove(conn: &mut Conn, lease: ArchiveLease, limit: i64) -> Result<Remove
         .execute(conn)
         .map_err(StoreError::query("remove archived deliveries"))?;
     Ok(Removed::Some)
+}
+
+/// Whether the campaign is open, or has ended once more since its file was complete. An instance of an older version knows nothing of archives,
+/// and may have opened it.
+fn was_opened_again(conn: &mut Conn, campaign: CampaignId) -> Result<bool, StoreError> {
+    let is_as_filed = campaigns::status.eq_any(ENDED).and(campaigns::ended_at.lt(archive::archived_at));
+    let as_filed = campaigns::table
+        .inner_join(archive::table.on(archive::campaign_id.eq(campaigns::id)))
+        .filter(campaigns::id.eq(campaign).and(is_as_filed));
+    diesel::select(not(exists(as_filed)))
+        .get_result(conn)
+        .map_err(StoreError::query("look whether an archived campaign was opened again"))
 }
 
 /// Removes who has followed the links of a campaign, a portion of one link.

@@ -2,6 +2,7 @@
 
 mod alike;
 mod archives;
+mod archives_racing;
 mod at_once;
 mod brakes;
 mod carried;

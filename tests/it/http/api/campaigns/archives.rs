@@ -15,7 +15,7 @@ use crate::support::both_backends;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// A pool that refuses about half of what it gets.
-fn server(db: &Database) -> Server {
+pub(super) fn server(db: &Database) -> Server {
     Server::with_pools(db, vec![sandbox("fast", ChannelKind::Email, 0.5)])
 }
 
@@ -24,13 +24,13 @@ fn archivist(server: &Server, db: &Database, keep_days: u32) -> Archivist {
 }
 
 /// Archives what is due; how many campaigns those were.
-fn archive(server: &Server, db: &Database, keep_days: u32) -> usize {
+pub(super) fn archive(server: &Server, db: &Database, keep_days: u32) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(archivist(server, db, keep_days).round()).unwrap()
 }
 
 /// A campaign to everybody that has ended; as if that had been ten days ago.
-fn ended(server: &Server, api: &Api, more: &Value) -> i64 {
+pub(super) fn ended(server: &Server, api: &Api, more: &Value) -> i64 {
     let mut fields = json!({ "audience": { "all": true } });
     fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let campaign = draft(api, &fields);
@@ -40,7 +40,7 @@ fn ended(server: &Server, api: &Api, more: &Value) -> i64 {
     campaign
 }
 
-fn rows(db: &Database, table: &str, campaign: i64) -> i64 {
+pub(super) fn rows(db: &Database, table: &str, campaign: i64) -> i64 {
     db.number(&format!("SELECT count(*) AS n FROM {table} WHERE campaign_id = {campaign}"))
 }
 
@@ -52,6 +52,12 @@ fn refused(server: &Server, method: &str, path: &str) -> Raw {
 
 fn file(db: &Database, campaign: &Value) -> PathBuf {
     db.folder().join("data").join("archive").join(campaign["archive"]["file"].as_str().unwrap())
+}
+
+/// The files in the folder of archives.
+pub(super) fn files(db: &Database) -> Vec<String> {
+    let entries = std::fs::read_dir(db.folder().join("data").join("archive")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 both_backends! {
