@@ -143,10 +143,11 @@ struct Round<'a> {
 
 impl<'a> Round<'a> {
     fn look(conn: &mut Conn, deliveries: BTreeSet<DeliveryId>) -> Result<Self, StoreError> {
+        let mut locked = dialect::lock(conn, &deliveries)?;
+        // Only now: what archives a campaign notes that first, and waits for locks like these before it reads.
         let archived = dialect::archived(conn, &deliveries)?;
-        let deliveries = &deliveries - &archived;
-        let locked = dialect::lock(conn, &deliveries)?;
-        let missing = deliveries.into_iter().filter(|delivery| !locked.contains_key(delivery)).collect();
+        locked.retain(|delivery, _| !archived.contains(delivery));
+        let missing = (&deliveries - &archived).into_iter().filter(|delivery| !locked.contains_key(delivery)).collect();
         Ok(Self {
             busy: dialect::existing(conn, &missing)?,
             archived,

@@ -25,10 +25,6 @@ const READ_AT_ONCE: i64 = 1_000;
 /// Deliveries that are removed in one transaction.
 const REMOVED_AT_ONCE: i64 = 500;
 
-/// Between the note that a campaign is being archived and the first look at its rows. From the note on no report changes them. A transaction that
-/// had begun before is over by then, unless it waits for a lock: its report is counted, and is not in the file.
-const SETTLED_AFTER: Duration = Duration::from_secs(2);
-
 /// How often the lease is renewed while a file is written.
 const RENEWED_EVERY: Duration = Duration::from_secs(60);
 
@@ -119,7 +115,6 @@ impl Archivist {
         let taken = self.store.transact::<_, StoreError>(Lane::Write, "begin an archive", take).await?;
         let Some((lease, state)) = taken else { return Ok(false) };
         if state == ArchiveState::Writing {
-            tokio::time::sleep(SETTLED_AFTER).await;
             if let Err(error) = self.write(lease).await {
                 // The rows are all there.
                 let give_up = move |conn: &mut Conn| {
@@ -159,8 +154,7 @@ impl Archivist {
         let mut part = in_background(move || Ok(folder.begin(campaign)?)).await?;
         let (mut after, mut renewed) = (ContactId(0), Instant::now());
         loop {
-            let read = move |conn: &mut Conn| archiving::portion(conn, campaign, after, READ_AT_ONCE);
-            let rows = self.store.run(Lane::Read, "read deliveries to archive", read).await?;
+            let rows = self.read(campaign, after).await?;
             let Some(last) = rows.last().map(|row| row.delivery.contact_id) else { break };
             after = last;
             part = in_background(move || write_lines(part, &rows)).await?;
@@ -182,6 +176,14 @@ impl Archivist {
             self.folder.remove(&complete.name);
         }
         sealed
+    }
+
+    /// The next deliveries, with everything that was ever reported of them.
+    async fn read(&self, campaign: CampaignId, after: ContactId) -> Result<Vec<Whole>, StoreError> {
+        let wait = move |conn: &mut Conn| archiving::await_reports(conn, campaign, after, READ_AT_ONCE);
+        self.store.transact::<_, StoreError>(Lane::Write, "wait for reports of deliveries to archive", wait).await?;
+        let read = move |conn: &mut Conn| archiving::portion(conn, campaign, after, READ_AT_ONCE);
+        self.store.run(Lane::Read, "read deliveries to archive", read).await
     }
 
     /// Notes a file that balances with the pages: from then on the rows may go.

@@ -6,6 +6,7 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::deliveries::DeliveryRow;
+use super::dialect::wait_for_deliveries;
 use super::packing::parse_audience;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::answer::AnswerClass;
@@ -127,6 +128,15 @@ pub struct Whole {
     pub attempts: Vec<Tried>,
     /// The links that were followed.
     pub links: Vec<Followed>,
+}
+
+/// Waits for reports that were begun before the campaign was noted as being archived, of what [`portion`] reads next with the same arguments: later
+/// ones change no delivery. Belongs in a write transaction that ends before that.
+///
+/// # Errors
+/// The query failed, or others held the deliveries for too long.
+pub fn await_reports(conn: &mut Conn, campaign: CampaignId, after: ContactId, limit: i64) -> Result<(), StoreError> {
+    wait_for_deliveries(conn, campaign, after, limit)
 }
 
 /// The campaign's deliveries above `after`, in contact order, at most so many.

@@ -30,6 +30,7 @@ pub(in crate::store::dispatch) use candidates::{
 };
 pub(in crate::store) use deliveries::{Ending, Taken, end_recipients, keep_content, mark_sending, write_outcomes};
 pub(in crate::store) use given::{Given, count_given, people_given};
+pub(in crate::store::dispatch) use locks::wait_for_deliveries;
 pub(in crate::store) use locks::{ClaimGround, LockedPage, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(in crate::store) use minutes::{Stretch, add_minute, list_minutes, sum_minutes};
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};

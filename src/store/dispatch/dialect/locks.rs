@@ -10,11 +10,11 @@ use super::{PG, SQLITE};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
-use crate::domain::ids::PageId;
+use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::eligibility::Asked;
 use crate::store::dispatch::pages::{PageRow, Wanted, WhichPage};
-use crate::store::engine::schema::pages;
+use crate::store::engine::schema::{deliveries, pages};
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
 
@@ -128,6 +128,25 @@ pub(in crate::store) fn lock_pages(
     let locked = locked.map_err(StoreError::query("lock pages"))?;
     let now = locked.iter().map(|locked| locked.now).max().unwrap_or(UtcInstant(0));
     Ok((locked.into_iter().map(|locked| locked.page).collect(), now))
+}
+
+/// Waits until no other transaction holds any of the campaign's next `limit` deliveries above `after`, in contact order.
+pub(in crate::store::dispatch) fn wait_for_deliveries(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    after: ContactId,
+    limit: i64,
+) -> Result<(), StoreError> {
+    let Conn::Pg(conn) = conn else { return Ok(()) };
+    deliveries::table
+        .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.gt(after)))
+        .order(deliveries::contact_id)
+        .limit(limit)
+        .select(deliveries::contact_id)
+        .for_share()
+        .load::<ContactId>(conn)
+        .map(drop)
+        .map_err(StoreError::query("wait for deliveries"))
 }
 
 /// Locks a page's row and reads it.

@@ -1,7 +1,7 @@
 //! Deliveries of campaigns that ended long ago are in files: what stays, what says where they are, and what is left alone.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use volley::domain::channel::ChannelKind;
@@ -50,8 +50,15 @@ fn refused(server: &Server, method: &str, path: &str) -> Raw {
     answer
 }
 
-fn file(db: &Database, campaign: &Value) -> PathBuf {
+pub(super) fn file(db: &Database, campaign: &Value) -> PathBuf {
     db.folder().join("data").join("archive").join(campaign["archive"]["file"].as_str().unwrap())
+}
+
+/// The text of a file.
+pub(super) fn unpacked(file: &Path) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap()).read_to_string(&mut text).unwrap();
+    text
 }
 
 /// The files in the folder of archives.
@@ -96,8 +103,7 @@ both_backends! {
         assert_eq!((&of_contact["data"], &of_contact["archived_campaign_ids"]), (&json!([]), &json!([campaign])));
 
         // The file has what the API had.
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+        let text = unpacked(&path);
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some(COLUMNS));
         for (line, delivery) in lines.zip(listed["data"].as_array().unwrap()) {

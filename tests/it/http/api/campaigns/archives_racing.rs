@@ -5,8 +5,13 @@ use std::thread;
 use serde_json::json;
 use volley::config::pools::PoolConfig;
 use volley::domain::channel::ChannelKind;
+use volley::domain::dispatch::delivery::DeliveryId;
+use volley::domain::ids::{CampaignId, ContactId};
+use volley::domain::reports::ReportKind;
+use volley::store::events::EventKey;
+use volley::store::reports::{self, Fate, Line};
 
-use super::archives::{archive, ended, files, rows, server};
+use super::archives::{archive, ended, file, files, rows, server, unpacked};
 use super::{LONG, ask, assert_refused, draft, people};
 use crate::support::Database;
 use crate::support::both_backends;
@@ -120,4 +125,35 @@ fn a_seal_that_is_committed_and_not_answered_is_found_by_the_next_round() {
     let named = api.get(&format!("/v1/campaigns/{campaign}"))["archive"]["file"].as_str().unwrap().to_owned();
     assert_eq!((&files(&db), written), (&vec![named.clone()], vec![named]), "one file is enough");
     api.audit(campaign);
+}
+
+#[test]
+fn a_report_that_is_being_stored_when_archiving_begins_is_in_the_file() {
+    let Some(db) = Database::postgres("a_report_that_is_being_stored_when_archiving_begins") else { return };
+    let server = Server::with_pools(&db, vec![sandbox("fast", ChannelKind::Email, 0.0)]);
+    let api = server.api();
+    let ids = people(&api, 3);
+    let campaign = ended(&server, &api, &json!({}));
+    let mut reporter = db.connect();
+    diesel::RunQueryDsl::execute(diesel::sql_query("BEGIN"), &mut reporter).unwrap();
+    let bounced = Line {
+        key: EventKey { source: "mail".to_owned(), key: "1".to_owned() },
+        delivery: DeliveryId { campaign: CampaignId(campaign), contact: ContactId(ids[1]) },
+        kind: ReportKind::HardBounced,
+        occurred_at: None,
+        details: serde_json::Map::new(),
+    };
+    assert_eq!(reports::apply(&mut reporter, &[bounced]).unwrap().fates, [Fate::Counted]);
+    let done = thread::scope(|scope| {
+        let round = scope.spawn(|| archive(&server, &db, 5));
+        wait_until("the archivist waits for the report", LONG, || waiting(&db) == 1);
+        diesel::RunQueryDsl::execute(diesel::sql_query("COMMIT"), &mut reporter).unwrap();
+        round.join().unwrap()
+    });
+    assert_eq!(done, 1);
+    let shown = api.get(&format!("/v1/campaigns/{campaign}"));
+    assert_eq!(shown["reports"]["hard_bounced"]["recipients"], 1, "{shown}");
+    let text = unpacked(&file(&db, &shown));
+    let bounced: Vec<&str> = text.lines().filter(|line| line.contains(",hard_bounced,")).collect();
+    assert!(bounced.len() == 1 && bounced[0].starts_with(&format!("{},", ids[1])), "{text}");
 }
