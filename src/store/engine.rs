@@ -6,6 +6,7 @@ pub(in crate::store) mod error;
 pub mod fail_point;
 pub mod history;
 pub mod idempotency;
+pub(in crate::store) mod like;
 pub mod listing;
 pub(in crate::store) mod page_states;
 pub mod private_files;

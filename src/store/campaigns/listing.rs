@@ -9,9 +9,9 @@ use crate::domain::campaigns::order::{Direction, SortKey};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::store::engine::dialect::conn::MultiBackend;
+use crate::store::engine::like::escape_like;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{audience_lists, campaigns};
-use crate::store::people::contacts::escape_like;
 use crate::store::{Conn, StoreError};
 
 /// Which campaigns a list shows, and in which order.

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::Attributes;
+use crate::store::engine::like::escape_like;
 use crate::store::engine::schema::{attribute_keys, campaign_email, contacts, segments, template_versions};
 use crate::store::people::dialect;
 use crate::store::{Conn, StoreError, engine};
@@ -130,26 +131,27 @@ pub fn forget_unused(conn: &mut Conn, unused: &[String], after_ms: i64) -> Resul
 
 /// Whether the name stands in any content or in the rule of a segment: checks of them ask for it.
 fn is_mentioned(conn: &mut Conn, name: &str) -> Result<bool, StoreError> {
-    let pattern = format!("%{name}%");
+    let pattern = format!("%{}%", escape_like(name));
+    let in_html = template_versions::body_html.assume_not_null().like(pattern.clone()).escape('\\');
     let in_content = template_versions::subject
         .like(pattern.clone())
-        .or(template_versions::body_text.like(pattern.clone()))
-        .or(template_versions::email.like(pattern.clone()))
-        .or(template_versions::body_html
-            .is_not_null()
-            .and(template_versions::body_html.assume_not_null().like(pattern.clone())));
+        .escape('\\')
+        .or(template_versions::body_text.like(pattern.clone()).escape('\\'))
+        .or(template_versions::email.like(pattern.clone()).escape('\\'))
+        .or(template_versions::body_html.is_not_null().and(in_html));
     let in_content: bool = diesel::select(exists(template_versions::table.filter(in_content)))
         .get_result(conn)
         .map_err(StoreError::query("look for an attribute name in content"))?;
     // Headers of a campaign's own.
-    let in_emails = campaign_email::table.filter(campaign_email::email.like(pattern.clone()));
+    let in_emails = campaign_email::table.filter(campaign_email::email.like(pattern.clone()).escape('\\'));
     let in_emails: bool = diesel::select(exists(in_emails))
         .get_result(conn)
         .map_err(StoreError::query("look for an attribute name in the headers of campaigns"))?;
     if in_content || in_emails {
         return Ok(true);
     }
-    let criteria = segments::criteria.is_not_null().and(segments::criteria.assume_not_null().like(pattern));
+    let in_criteria = segments::criteria.assume_not_null().like(pattern).escape('\\');
+    let criteria = segments::criteria.is_not_null().and(in_criteria);
     diesel::select(exists(segments::table.filter(segments::deleted_at.is_null().and(criteria))))
         .get_result(conn)
         .map_err(StoreError::query("look for an attribute name in segments"))

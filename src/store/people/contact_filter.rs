@@ -5,7 +5,6 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 
 use super::contact_row::ContactRow;
-use super::contacts::escape_like;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
@@ -13,6 +12,7 @@ use crate::domain::people::consent::EVERYTHING;
 use crate::domain::people::contact::Fields;
 use crate::domain::people::standing::Standing;
 use crate::store::engine::dialect::conn::MultiBackend;
+use crate::store::engine::like::escape_like;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{contact_tags, contacts, list_members, suppressions, tags};
 use crate::store::{Conn, StoreError, engine};

@@ -8,8 +8,8 @@ use crate::domain::ids::ListId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Reason, SOFT_FOR_MS};
 use crate::store::engine::dialect::conn::MultiBackend;
+use crate::store::engine::like::escape_like;
 use crate::store::engine::schema::{blocked_domains, suppressions};
-use crate::store::people::contacts::escape_like;
 use crate::store::{Conn, StoreError};
 
 /// Which suppressions. `None` takes all.

@@ -92,4 +92,26 @@ both_backends! {
         with(&json!({ "colour": "blue" }));
         assert_eq!(names(), ["city", "colour", "hat", "shoe", "tier"], "a name that comes back is known again");
     }
+
+    fn a_name_with_an_underscore_is_not_kept_by_content_that_says_something_else(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let with = |attributes: &Value| {
+            api.post("/v1/contacts", &json!({ "email": "a@example.com", "attributes": attributes }));
+        };
+        with(&json!({ "shoe_size": 41, "hat_size": 7 }));
+        let content = json!({ "name": "Sizes", "channel": "email", "subject": "{{ hat_size }}", "body_text": "About shoe-sizes" });
+        api.post("/v1/templates", &content);
+        with(&json!({ "shoe_size": null, "hat_size": null }));
+        let prune = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(prune_attributes(&server.store)).unwrap()
+        };
+        assert_eq!(prune(), 0, "a day has to pass");
+        server.execute("UPDATE attribute_keys SET unused_since = unused_since - 172800000".to_owned());
+        assert_eq!(prune(), 1);
+        let found = api.get("/v1/attributes");
+        let names: Vec<&Value> = found["data"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        assert_eq!(names, ["hat_size"], "content asks for it");
+    }
 }
