@@ -233,9 +233,10 @@ impl Archivist {
     }
 
     async fn remove(&self, lease: ArchiveLease) -> Result<(), ArchiveError> {
+        let mut after = ContactId(0);
         loop {
             let remove = move |conn: &mut Conn| {
-                let removed = archiving::remove(conn, lease, REMOVED_AT_ONCE)?;
+                let removed = archiving::remove(conn, lease, after, REMOVED_AT_ONCE)?;
                 if removed == Removed::All {
                     archives::finish(conn, lease)?;
                 }
@@ -244,7 +245,7 @@ impl Archivist {
             let removed = self.store.transact(Lane::Write, "remove archived deliveries", remove).await?;
             FailPoint::Removed.pass();
             match removed {
-                Removed::Some => {}
+                Removed::UpTo(last) => after = last,
                 Removed::All => return Ok(()),
                 Removed::LeaseLost => return Err(ArchiveError::LeaseLost),
                 Removed::OpenedAgain => return Err(ArchiveError::OpenedAgain),

@@ -207,8 +207,8 @@ fn links(conn: &mut Conn, campaign: CampaignId) -> Result<Vec<i64>, StoreError> 
 /// What a step of the removal came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
-    /// There may be more.
-    Some,
+    /// The deliveries up to this contact; there may be more.
+    UpTo(ContactId),
     /// There is nothing any more.
     All,
     /// Another instance has gone on with it.
@@ -217,11 +217,12 @@ pub enum Removed {
     OpenedAgain,
 }
 
-/// Removes the next `limit` deliveries of a campaign whose file is complete, with what hangs on them. Belongs in a write transaction.
+/// Removes the next `limit` deliveries of a campaign whose file is complete, with what hangs on them. Those up to `after` are gone already, and
+/// PostgreSQL does not have to walk over what is left of them. Belongs in a write transaction.
 ///
 /// # Errors
 /// A query failed; nothing was changed.
-pub fn remove(conn: &mut Conn, lease: ArchiveLease, limit: i64) -> Result<Removed, StoreError> {
+pub fn remove(conn: &mut Conn, lease: ArchiveLease, after: ContactId, limit: i64) -> Result<Removed, StoreError> {
     let campaign = lease.campaign;
     engine::lock_campaign(conn, campaign, CampaignLock::Shared)?;
     if !archives::renew(conn, lease, ArchiveState::Deleting)? {
@@ -231,26 +232,26 @@ pub fn remove(conn: &mut Conn, lease: ArchiveLease, limit: i64) -> Result<Remove
         return Ok(Removed::OpenedAgain);
     }
     let next: Vec<ContactId> = deliveries::table
-        .filter(deliveries::campaign_id.eq(campaign))
+        .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.gt(after)))
         .order(deliveries::contact_id)
         .limit(limit)
         .select(deliveries::contact_id)
         .load(conn)
         .map_err(StoreError::query("look for archived deliveries"))?;
-    let Some(last) = next.last().copied() else { return remove_followers(conn, campaign, limit) };
-    diesel::delete(attempts::table.filter(attempts::campaign_id.eq(campaign).and(attempts::contact_id.le(last))))
+    let Some(last) = next.last().copied() else { return remove_followers(conn, campaign, after, limit) };
+    let tried = attempts::contact_id.gt(after).and(attempts::contact_id.le(last));
+    diesel::delete(attempts::table.filter(attempts::campaign_id.eq(campaign).and(tried)))
         .execute(conn)
         .map_err(StoreError::query("remove archived attempts"))?;
-    diesel::delete(
-        delivery_contents::table
-            .filter(delivery_contents::campaign_id.eq(campaign).and(delivery_contents::contact_id.le(last))),
-    )
-    .execute(conn)
-    .map_err(StoreError::query("remove archived contents"))?;
-    diesel::delete(deliveries::table.filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.le(last))))
+    let kept = delivery_contents::contact_id.gt(after).and(delivery_contents::contact_id.le(last));
+    diesel::delete(delivery_contents::table.filter(delivery_contents::campaign_id.eq(campaign).and(kept)))
+        .execute(conn)
+        .map_err(StoreError::query("remove archived contents"))?;
+    let these = deliveries::contact_id.gt(after).and(deliveries::contact_id.le(last));
+    diesel::delete(deliveries::table.filter(deliveries::campaign_id.eq(campaign).and(these)))
         .execute(conn)
         .map_err(StoreError::query("remove archived deliveries"))?;
-    Ok(Removed::Some)
+    Ok(Removed::UpTo(last))
 }
 
 /// Whether the campaign is open, or has ended once more since its file was complete. An instance of an older version knows nothing of archives,
@@ -266,7 +267,12 @@ fn was_opened_again(conn: &mut Conn, campaign: CampaignId) -> Result<bool, Store
 }
 
 /// Removes who has followed the links of a campaign, a portion of one link.
-fn remove_followers(conn: &mut Conn, campaign: CampaignId, limit: i64) -> Result<Removed, StoreError> {
+fn remove_followers(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    after: ContactId,
+    limit: i64,
+) -> Result<Removed, StoreError> {
     for link in links(conn, campaign)? {
         let of_link = || link_followers::campaign_id.eq(campaign).and(link_followers::link.eq(link));
         let next: Vec<ContactId> = link_followers::table
@@ -280,7 +286,7 @@ fn remove_followers(conn: &mut Conn, campaign: CampaignId, limit: i64) -> Result
             diesel::delete(link_followers::table.filter(of_link().and(link_followers::contact_id.le(*last))))
                 .execute(conn)
                 .map_err(StoreError::query("remove archived followers of links"))?;
-            return Ok(Removed::Some);
+            return Ok(Removed::UpTo(after));
         }
     }
     Ok(Removed::All)
