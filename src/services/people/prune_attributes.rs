@@ -38,8 +38,12 @@ pub async fn prune_attributes(store: &Store) -> Result<usize, StoreError> {
     }
     let mut removed = 0;
     for names in chunks(unused) {
+        let asked = names.clone();
+        // Without holding SQLite's only writer: most names that are left are mentioned, and all content is searched for each.
+        let search = move |conn: &mut Conn| attributes::forgettable(conn, &asked, STAYS_MS);
+        let old = store.run(Lane::Read, "search content for unused attribute names", search).await?;
         let note = move |conn: &mut Conn| {
-            let removed = attributes::forget_unused(conn, &names, STAYS_MS)?;
+            let removed = attributes::forget_unused(conn, &old, STAYS_MS)?;
             attributes::note_use(conn, &[], &names)?;
             Ok::<_, StoreError>(removed)
         };

@@ -104,13 +104,12 @@ pub fn note_use(conn: &mut Conn, used: &[String], unused: &[String]) -> Result<(
         .map_err(StoreError::query("note attribute names that are not in use"))
 }
 
-/// Removes those of these names that were noted as unused more than `after_ms` ago, and that no content and no segment mentions. How many those
-/// were. Call it after a look at all contacts that has found none of them, in a write transaction: a name that a contact got meanwhile has lost
-/// its mark.
+/// Those of these names that were noted as unused more than `after_ms` ago, and that no content and no segment mentions: what
+/// [`forget_unused`] would remove. It searches all content for each of them.
 ///
 /// # Errors
 /// A query failed.
-pub fn forget_unused(conn: &mut Conn, unused: &[String], after_ms: i64) -> Result<usize, StoreError> {
+pub fn forgettable(conn: &mut Conn, unused: &[String], after_ms: i64) -> Result<Vec<String>, StoreError> {
     let before = engine::now(conn)?.plus_ms(-after_ms);
     let old: Vec<String> = attribute_keys::table
         .filter(attribute_keys::unused_since.lt(before).and(attribute_keys::name.eq_any(unused)))
@@ -123,6 +122,17 @@ pub fn forget_unused(conn: &mut Conn, unused: &[String], after_ms: i64) -> Resul
             gone.push(name);
         }
     }
+    Ok(gone)
+}
+
+/// Removes those of these names that are still [`forgettable`]. How many those were. Call it after a look at all contacts that has found none of
+/// them, in a write transaction: a name that a contact got meanwhile has lost its mark.
+///
+/// # Errors
+/// A query failed.
+pub fn forget_unused(conn: &mut Conn, unused: &[String], after_ms: i64) -> Result<usize, StoreError> {
+    let before = engine::now(conn)?.plus_ms(-after_ms);
+    let gone = forgettable(conn, unused, after_ms)?;
     let still = attribute_keys::table.filter(attribute_keys::unused_since.lt(before));
     diesel::delete(still.filter(attribute_keys::name.eq_any(gone)))
         .execute(conn)
