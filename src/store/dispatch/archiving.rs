@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
+use super::attempts;
 use super::deliveries::DeliveryRow;
 use super::dialect::wait_for_deliveries;
 use super::packing::parse_audience;
@@ -12,12 +13,13 @@ use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::page::PageState;
+use crate::domain::dispatch::why::facts::Attempt;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::store::campaigns::archives::{self, ArchiveLease, ArchiveState};
 use crate::store::engine::schema::{
-    archives as archive, attempts, campaign_links, campaigns, deliveries, delivery_contents, link_followers, packings,
-    pages,
+    archives as archive, attempts as attempt, campaign_links, campaigns, deliveries, delivery_contents, link_followers,
+    packings, pages,
 };
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError};
@@ -110,6 +112,13 @@ pub struct Tried {
     pub at: UtcInstant,
 }
 
+impl From<Attempt> for Tried {
+    fn from(attempt: Attempt) -> Self {
+        let Attempt { claim_no, state, category, class, reason, at } = attempt;
+        Self { claim_no, status: state, error_category: category, answer_class: class, error: reason, at }
+    }
+}
+
 /// A link that a recipient has followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Followed {
@@ -152,28 +161,7 @@ pub fn portion(conn: &mut Conn, campaign: CampaignId, after: ContactId, limit: i
         .load(conn)
         .map_err(StoreError::query("read deliveries to archive"))?;
     let Some(last) = rows.last().map(|row| row.contact_id) else { return Ok(Vec::new()) };
-    type Attempt =
-        (ContactId, i32, DeliveryState, Option<ErrorCategory>, Option<AnswerClass>, Option<String>, UtcInstant);
-    let of_these = attempts::contact_id.gt(after).and(attempts::contact_id.le(last));
-    let tried: Vec<Attempt> = attempts::table
-        .filter(attempts::campaign_id.eq(campaign).and(of_these))
-        .order((attempts::contact_id, attempts::claim_no))
-        .select((
-            attempts::contact_id,
-            attempts::claim_no,
-            attempts::state,
-            attempts::category,
-            attempts::answer_class,
-            attempts::reason,
-            attempts::at,
-        ))
-        .load(conn)
-        .map_err(StoreError::query("read attempts to archive"))?;
-    let mut attempts_of = BTreeMap::<ContactId, Vec<Tried>>::new();
-    for (contact, claim_no, status, error_category, answer_class, error, at) in tried {
-        let tried = Tried { claim_no, status, error_category, answer_class, error, at };
-        attempts_of.entry(contact).or_default().push(tried);
-    }
+    let mut attempts_of = attempts::of_stretch(conn, campaign, after, last)?;
     let mut links_of = BTreeMap::<ContactId, Vec<Followed>>::new();
     for link in links(conn, campaign)? {
         let of_these = link_followers::contact_id.gt(after).and(link_followers::contact_id.le(last));
@@ -188,7 +176,7 @@ pub fn portion(conn: &mut Conn, campaign: CampaignId, after: ContactId, limit: i
         }
     }
     let whole = |delivery: DeliveryRow| Whole {
-        attempts: attempts_of.remove(&delivery.contact_id).unwrap_or_default(),
+        attempts: attempts_of.remove(&delivery.contact_id).into_iter().flatten().map(Tried::from).collect(),
         links: links_of.remove(&delivery.contact_id).unwrap_or_default(),
         delivery,
     };
@@ -239,8 +227,8 @@ pub fn remove(conn: &mut Conn, lease: ArchiveLease, after: ContactId, limit: i64
         .load(conn)
         .map_err(StoreError::query("look for archived deliveries"))?;
     let Some(last) = next.last().copied() else { return remove_followers(conn, campaign, after, limit) };
-    let tried = attempts::contact_id.gt(after).and(attempts::contact_id.le(last));
-    diesel::delete(attempts::table.filter(attempts::campaign_id.eq(campaign).and(tried)))
+    let tried = attempt::contact_id.gt(after).and(attempt::contact_id.le(last));
+    diesel::delete(attempt::table.filter(attempt::campaign_id.eq(campaign).and(tried)))
         .execute(conn)
         .map_err(StoreError::query("remove archived attempts"))?;
     let kept = delivery_contents::contact_id.gt(after).and(delivery_contents::contact_id.le(last));

@@ -1,5 +1,7 @@
 //! Attempts that the provider did not simply accept, a row each: a delivery holds only what its newest attempt came to.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 
 use super::dialect;
@@ -66,6 +68,50 @@ pub(in crate::store) fn note(
     if tried.is_empty() { Ok(()) } else { dialect::note_attempts(conn, campaign, &tried, now) }
 }
 
+/// An attempt as it is kept.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = attempts)]
+struct Row {
+    contact_id: ContactId,
+    claim_no: i32,
+    state: DeliveryState,
+    category: Option<ErrorCategory>,
+    answer_class: Option<AnswerClass>,
+    reason: Option<String>,
+    at: UtcInstant,
+}
+
+impl Row {
+    fn attempt(self) -> Attempt {
+        let Self { claim_no, state, category, answer_class: class, reason, at, .. } = self;
+        Attempt { claim_no, state, category, class, reason, at }
+    }
+}
+
+/// The attempts that are kept to people above `after`, up to `up_to`, of each in the order in which they were made.
+///
+/// # Errors
+/// The query failed.
+pub(super) fn of_stretch(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    after: ContactId,
+    up_to: ContactId,
+) -> Result<BTreeMap<ContactId, Vec<Attempt>>, StoreError> {
+    let of_these = attempts::contact_id.gt(after).and(attempts::contact_id.le(up_to));
+    let rows: Vec<Row> = attempts::table
+        .filter(attempts::campaign_id.eq(campaign).and(of_these))
+        .order((attempts::contact_id, attempts::claim_no))
+        .select(Row::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read the attempts of deliveries"))?;
+    let mut found = BTreeMap::<ContactId, Vec<Attempt>>::new();
+    for row in rows {
+        found.entry(row.contact_id).or_default().push(row.attempt());
+    }
+    Ok(found)
+}
+
 /// The attempts to one person that are kept: the newest of them, in the order in which they were made, and how many there are.
 ///
 /// # Errors
@@ -77,22 +123,12 @@ pub fn of(conn: &mut Conn, campaign: CampaignId, contact: ContactId) -> Result<(
         .count()
         .get_result(conn)
         .map_err(StoreError::query("count the attempts of a delivery"))?;
-    type Row = (i32, DeliveryState, Option<ErrorCategory>, Option<AnswerClass>, Option<String>, UtcInstant);
     let rows: Vec<Row> = attempts::table
         .filter(of_person())
         .order(attempts::claim_no.desc())
         .limit(MOST_SHOWN)
-        .select((
-            attempts::claim_no,
-            attempts::state,
-            attempts::category,
-            attempts::answer_class,
-            attempts::reason,
-            attempts::at,
-        ))
+        .select(Row::as_select())
         .load(conn)
         .map_err(StoreError::query("read the attempts of a delivery"))?;
-    let attempt =
-        |(claim_no, state, category, class, reason, at)| Attempt { claim_no, state, category, class, reason, at };
-    Ok((rows.into_iter().rev().map(attempt).collect(), kept))
+    Ok((rows.into_iter().rev().map(Row::attempt).collect(), kept))
 }
