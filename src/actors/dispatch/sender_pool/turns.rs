@@ -55,7 +55,7 @@ impl Turns {
         self.campaigns.retain(|known| *known != campaign);
     }
 
-    /// Offers the turn to each campaign once, until one takes it. Whoever was offered it comes last.
+    /// Offers the turn to each campaign once, until one takes it. A campaign that was offered it comes last.
     pub(super) fn give<T>(&mut self, mut take: impl FnMut(CampaignId) -> Option<T>) -> Option<T> {
         for _ in 0..self.campaigns.len() {
             let campaign = self.campaigns.pop_front()?;
