@@ -122,6 +122,11 @@ pub(super) fn is_value_of_a_program(text: &str) -> bool {
     is_camel && ENDS_OF_VALUES.contains(&last.to_lowercase().as_str())
 }
 
+/// Whether the last word of a name in capitals says what kind of value it is: `USER_ID`, and not `BLACK_FRIDAY`.
+pub(super) fn names_a_kind_of_value(text: &str) -> bool {
+    text.rsplit_once('_').is_some_and(|(_, last)| ENDS_OF_VALUES.contains(&last.to_lowercase().as_str()))
+}
+
 /// What to write for a text that somebody took for a placeholder, where it can be guessed.
 pub(super) fn guess(inner: &str, names: &Names<'_>) -> Option<String> {
     let words = without_tags(inner).replace("%7B", "").replace("%7b", "").replace("%20", " ");

@@ -1,7 +1,7 @@
 //! The name of a field as a whole value in the query of an address, in any signs: `?e=EMAIL`, `?e=~email~`, `?n=(first_name)`.
 
 use super::bare::{is_spelled_as_field, is_value_in_capitals};
-use super::meaning::meaning;
+use super::meaning::{meaning, names_a_kind_of_value};
 use super::{Found, Reader};
 
 /// What stands around words that somebody looks for.
@@ -43,7 +43,7 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         is_whole(after)
             && is_capital
             && ((is_person && is_for_it)
-                || is_value_in_capitals(word)
+                || (is_value_in_capitals(word) && names_a_kind_of_value(word))
                 || (word.len() > 3 && word == key.to_uppercase()))
     } else {
         after.strip_prefix(closing.as_str()).is_some_and(is_whole)

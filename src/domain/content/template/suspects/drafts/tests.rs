@@ -152,6 +152,7 @@ fn ordinary_words_of_newsletters_stay() {
     let mut wrong = Vec::new();
     for text in [
         "https://a.example/?utm_medium=EMAIL&utm_source=SMS&channel=EMAIL&type=PHONE&sort=NAME&dir=ASC",
+        "https://a.example/?utm_campaign=BLACK_FRIDAY&coupon=SUMMER_20&utm_content=TOP_BANNER",
         "[Event] tonight: jazz",
         "[Deadline] extended to 5 May",
         "[Website] relaunch",
