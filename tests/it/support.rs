@@ -8,6 +8,7 @@ pub(crate) mod dns;
 pub(crate) mod fleet;
 pub(crate) mod http2;
 pub(crate) mod ledger;
+pub(crate) mod migrated;
 pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod provider;

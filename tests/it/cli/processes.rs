@@ -54,6 +54,7 @@ fn status_with(volley: &Volley, key: &str) -> u16 {
 
 both_backends! {
     fn migrate_applies_what_is_missing_once(db: &Database) {
+        db.clear();
         let terminal = Terminal::over(db);
         assert!(terminal.succeed(&["migrate"]).starts_with("applied "));
         assert_eq!(terminal.succeed(&["migrate"]), "the schema is up to date\n");
@@ -85,6 +86,7 @@ both_backends! {
     }
 
     fn the_doctor_says_what_is_wrong_and_that_nothing_is(db: &Database) {
+        db.clear();
         let terminal = Terminal::over(db);
         let ill = terminal.run(&["doctor"]);
         assert_eq!(ill.status.code(), Some(1));

@@ -8,9 +8,10 @@ use diesel::{QueryableByName, RunQueryDsl};
 use tempfile::TempDir;
 use volley::store::Conn;
 
+use super::migrated;
 use super::postgres::{self, PrivatePostgres};
 
-/// An empty database. Dropping it removes what is private to the test.
+/// A database without rows. Dropping it removes what is private to the test.
 pub(crate) struct Database {
     kind: Kind,
     /// For what the program under test writes beside the database, and for the SQLite file.
@@ -31,27 +32,29 @@ enum Kind {
 }
 
 impl Database {
-    /// A SQLite file that does not exist yet.
+    /// A SQLite file with the present schema.
     pub(crate) fn sqlite() -> Self {
         let folder = folder();
-        Self { kind: Kind::Sqlite(folder.path().join("volley.db")), folder }
+        let file = folder.path().join("volley.db");
+        migrated::on_sqlite(&file);
+        Self { kind: Kind::Sqlite(file), folder }
     }
 
-    /// A SQLite file in `place`, which outlives this value.
+    /// A SQLite file that does not exist yet, in `place`, which outlives this value.
     pub(crate) fn sqlite_in(place: &std::path::Path) -> Self {
         Self { kind: Kind::Sqlite(place.join("volley.db")), folder: folder() }
     }
 
-    /// A database on the shared private server. Without server binaries: none, and the test is left out aloud; a failure
-    /// when `VOLLEY_TEST_REQUIRE_POSTGRES` is `1`.
+    /// A database with the present schema on the shared private server. Without server binaries: none, and the test is left out aloud; a
+    /// failure when `VOLLEY_TEST_REQUIRE_POSTGRES` is `1`.
     pub(crate) fn postgres(test: &str) -> Option<Self> {
         match postgres::shared() {
-            Ok(server) => Some(Self::on(server.create_database(), None)),
+            Ok(server) => Some(Self::on(migrated::on_postgres(server), None)),
             Err(absent) => leave_out(test, &absent.0, "VOLLEY_TEST_REQUIRE_POSTGRES"),
         }
     }
 
-    /// A database on a private server that no other test uses.
+    /// A database without a schema, on a private server that no other test uses.
     pub(crate) fn own_postgres(test: &str) -> Option<Self> {
         match PrivatePostgres::start() {
             Ok(server) => Some(Self::on(server.create_database(), Some(server))),
@@ -61,6 +64,17 @@ impl Database {
 
     fn on(url: String, server: Option<PrivatePostgres>) -> Self {
         Self { kind: Kind::Postgres { url, server }, folder: folder() }
+    }
+
+    /// Takes the schema away: what a program finds that is started for the first time.
+    pub(crate) fn clear(&self) {
+        match &self.kind {
+            Kind::Sqlite(file) => std::fs::remove_file(file).expect("remove the file"),
+            Kind::Postgres { .. } => {
+                self.execute("DROP SCHEMA public CASCADE");
+                self.execute("CREATE SCHEMA public");
+            }
+        }
     }
 
     /// The URL, as the setting `database.url` takes it.

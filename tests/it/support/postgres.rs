@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use volley::verify::VerifyError;
@@ -29,21 +30,29 @@ pub(crate) fn shared() -> Result<&'static PrivatePostgres, &'static Absent> {
 /// after another one there is little to write.
 const REMOVED_TOGETHER: usize = 16;
 
-/// Removes a database of the shared server, now or soon. All of them together would fill a small disk.
+/// So many may wait for their removal: all of them together would fill a small disk.
+const MOST_LEFT: usize = 4 * REMOVED_TOGETHER;
+
+/// Removes a database of the shared server soon, in a thread of its own: no test waits for the disk.
 pub(crate) fn remove_from_shared(url: &str) {
-    static LEFT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static LEFT: OnceLock<SyncSender<String>> = OnceLock::new();
     let (Ok(server), Some((_, name))) = (shared(), url.rsplit_once('/')) else { return };
-    let together = LEFT.lock().map_or_else(
-        |_| Vec::new(),
-        |mut left| {
-            left.push(name.to_owned());
-            if left.len() < REMOVED_TOGETHER { Vec::new() } else { std::mem::take(&mut *left) }
-        },
-    );
-    for name in together {
-        // What a failed test left may be in use still.
-        if let Err(error) = server.0.execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")) {
-            eprintln!("the database {name} stays: {error}");
+    let left = LEFT.get_or_init(|| {
+        let (left, names) = sync_channel(MOST_LEFT);
+        std::thread::spawn(move || remove_together(server, &names));
+        left
+    });
+    let _ends_only_with_the_process = left.send(name.to_owned());
+}
+
+fn remove_together(server: &PrivatePostgres, names: &Receiver<String>) {
+    loop {
+        let together: Vec<String> = names.iter().take(REMOVED_TOGETHER).collect();
+        for name in together {
+            // What a failed test left may be in use still.
+            if let Err(error) = server.0.execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")) {
+                eprintln!("the database {name} stays: {error}");
+            }
         }
     }
 }
@@ -100,8 +109,19 @@ impl PrivatePostgres {
 
     /// Makes an empty database and answers its URL.
     pub(crate) fn create_database(&self) -> String {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        self.0.create_database(&format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))).unwrap()
+        self.database_called(&next_name())
+    }
+
+    /// The same, under this name.
+    pub(crate) fn database_called(&self, name: &str) -> String {
+        self.0.create_database(name).unwrap()
+    }
+
+    /// Makes a copy of a database that nobody is connected to, and answers its URL.
+    pub(crate) fn copy_database(&self, template: &str) -> String {
+        let name = next_name();
+        self.0.execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
+        self.0.url(&name)
     }
 
     /// Cuts every connection that clients have to any database.
@@ -123,4 +143,10 @@ impl PrivatePostgres {
     pub(crate) fn log(&self) -> String {
         self.0.log()
     }
+}
+
+/// A name for a database that no other one has.
+fn next_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

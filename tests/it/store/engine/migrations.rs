@@ -11,16 +11,17 @@ use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use volley::store::{Conn, Lane, Store};
 
+use crate::support::migrated::POSTGRES;
 use crate::support::server::settings;
 use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
 
-const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const LONG: Duration = Duration::from_secs(60);
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 async fn migrated(db: &Database) -> Store {
+    db.clear();
     let store = Store::open(&settings(db).database).unwrap();
     store.migrate().await.unwrap();
     store
@@ -169,6 +170,7 @@ const FIRST_RELEASE: usize = 2;
 #[test]
 fn a_migration_of_a_million_deliveries_waits_for_readers_and_holds_up_nobody_for_long() {
     let Some(db) = Database::postgres(module_path!()) else { return };
+    db.clear();
     let mut conn = db.connect();
     let Conn::Pg(pg) = &mut conn else { unreachable!("asked for PostgreSQL") };
     let mut all = MigrationSource::<diesel::pg::Pg>::migrations(&POSTGRES).unwrap();
