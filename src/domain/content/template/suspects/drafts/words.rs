@@ -1,0 +1,252 @@
+//! The words of notes and of drafts, in the common languages of Europe.
+
+/// How a note begins that something is to be filled in.
+pub(super) const VERBS: &[&str] = &["insert", "enter", "add", "type", "fill", "put"];
+
+/// What such a note names, in the end.
+pub(super) const KINDS: &[&str] = &[
+    "code",
+    "image",
+    "name",
+    "names",
+    "date",
+    "company",
+    "address",
+    "email",
+    "title",
+    "city",
+    "phone",
+    "link",
+    "url",
+    "number",
+    "customer",
+    "client",
+    "recipient",
+    "product",
+    "price",
+    "cta",
+    "signature",
+    "logo",
+    "discount",
+    "text",
+];
+
+/// Words of other languages that ask for something to be filled in, at the end of a note or at its beginning.
+pub(super) const VERBS_ELSEWHERE: &[&str] = &[
+    "einfügen",
+    "eintragen",
+    "einsetzen",
+    "insérer",
+    "insérez",
+    "inserer",
+    "insertar",
+    "inserta",
+    "introducir",
+    "inserire",
+    "inserisci",
+    "inserir",
+    "invullen",
+    "invoegen",
+    "vul",
+    "wpisz",
+    "wstaw",
+    "infoga",
+    "indsæt",
+];
+
+/// What they ask for.
+pub(super) const KINDS_ELSEWHERE: &[&str] = &[
+    "name",
+    "namen",
+    "vorname",
+    "vornamen",
+    "nachname",
+    "nachnamen",
+    "datum",
+    "firma",
+    "firmenname",
+    "ort",
+    "adresse",
+    "link",
+    "url",
+    "titel",
+    "betrag",
+    "nom",
+    "prénom",
+    "prenom",
+    "date",
+    "lien",
+    "société",
+    "entreprise",
+    "nombre",
+    "apellido",
+    "fecha",
+    "enlace",
+    "empresa",
+    "nome",
+    "cognome",
+    "data",
+    "azienda",
+    "naam",
+    "voornaam",
+    "bedrijf",
+    "nazwa",
+    "logo",
+    "förnamn",
+    "namn",
+    "anrede",
+    "ansprechpartner",
+    "azienda",
+    "betreff",
+    "bild",
+    "ciudad",
+    "città",
+    "heure",
+    "numéro",
+    "numero",
+    "número",
+    "plaats",
+    "preis",
+    "precio",
+    "prezzo",
+    "prijs",
+    "prix",
+    "produkt",
+    "uhrzeit",
+    "ville",
+];
+
+/// Those of them that are English words, too: a label, or a button.
+pub(super) const IN_ENGLISH: &[&str] = &["name", "date", "data", "link", "logo", "url"];
+
+/// Words that end nothing but notes.
+pub(super) const VERBS_OF_NOTES: &[&str] =
+    &["einfügen", "einsetzen", "ergänzen", "insérer", "insertar", "inserire", "wstaw"];
+
+/// `à compléter`, `nog invullen`: what stands before a verb of a note that has no other word.
+pub(super) const BEFORE_VERBS: &[(&str, &str)] = &[
+    ("à", "compléter"),
+    ("bitte", "ergänzen"),
+    ("da", "completare"),
+    ("noch", "ergänzen"),
+    ("nog", "invullen"),
+    ("por", "completar"),
+];
+
+/// Whose such a thing is.
+pub(super) const YOURS: &[&str] =
+    &["your", "ihr", "ihre", "dein", "deine", "votre", "tu", "su", "tuo", "uw", "je", "twoje", "seu"];
+
+/// What of the owner of such a thing drafts name: `Company Name`.
+pub(super) const NAMED: &[&str] = &[
+    "brand",
+    "business",
+    "client",
+    "company",
+    "contact",
+    "customer",
+    "donor",
+    "event",
+    "guest",
+    "member",
+    "organisation",
+    "organization",
+    "patient",
+    "product",
+    "project",
+    "recipient",
+    "sender",
+    "shop",
+    "store",
+    "student",
+    "subscriber",
+    "team",
+    "user",
+];
+
+/// What drafts leave to be filled in, where it is a whole text in signs.
+pub(super) const OF_DRAFTS: &[&str] =
+    &["company", "company address", "discount code", "firmenname", "order number", "phone number", "tracking number"];
+
+/// The same, where the signs are brackets: in parentheses, these are words of a text.
+pub(super) const IN_BRACKETS: &[&str] = &[
+    "address",
+    "amount",
+    "betrag",
+    "city",
+    "country",
+    "coupon code",
+    "date",
+    "datum",
+    "date and time",
+    "day",
+    "deadline",
+    "discount",
+    "due date",
+    "end date",
+    "event",
+    "expiry date",
+    "fecha",
+    "firma",
+    "industry",
+    "job title",
+    "link",
+    "location",
+    "month",
+    "price",
+    "product",
+    "produkt",
+    "promo code",
+    "signature",
+    "start date",
+    "state",
+    "subject line",
+    "time",
+    "topic",
+    "url",
+    "venue",
+    "website",
+    "year",
+];
+
+/// Those of them that are values of a message wherever signs stand around them.
+pub(super) const VALUES: &[&str] =
+    &["address", "amount", "city", "company", "country", "date", "discount", "price", "product", "venue"];
+
+/// Words in capitals that stand for what is yet to come.
+pub(super) const IN_CAPITALS: &[&str] = &[
+    "BUTTON",
+    "CODE",
+    "CTA",
+    "HEADLINE",
+    "IMAGE",
+    "INSERT",
+    "LINK",
+    "LOGO",
+    "NUMBER",
+    "PLACEHOLDER",
+    "TBA",
+    "TBC",
+    "TBD",
+    "TEXT",
+    "TODO",
+];
+
+/// What the names of things end with that are filled in.
+pub(super) const LAST_WORDS: &[&str] =
+    &["address", "amount", "code", "date", "image", "link", "logo", "name", "number", "price", "time", "title", "url"];
+
+/// What else drafts leave to be filled in of their sender.
+pub(super) const OF_OWNERS: &[&str] = &[
+    "brand",
+    "business",
+    "domain",
+    "information",
+    "organisation",
+    "organization",
+    "position",
+    "role",
+    "signature",
+    "team",
+    "website",
+];
