@@ -29,6 +29,9 @@ const OF_LISTS: &[&str] = &[
     "CUSTOMER_EMAIL",
 ];
 
+/// What such a name is taken for.
+const IN_SIGNS: &str = "a placeholder in the signs of another product";
+
 /// Whether a name with a sign, or one without, can begin with this character.
 pub(super) fn is_sign(c: char) -> bool {
     SIGNS.contains(c) || is_initial(c)
@@ -81,11 +84,15 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     {
         return found;
     }
-    let name = meaning(word, reader.names)?;
     let before = reader.before(at);
     let after = rest.get(word.len()..)?;
     let is_apart = !before.ends_with(|c: char| c.is_alphanumeric() || c == sign || matches!(c, '/' | '.'));
     let in_url = reader.in_url(at);
+    // `$order_id`.
+    if sign == '$' && is_apart && !in_url && word.starts_with(char::is_lowercase) && is_value_of_a_program(word) {
+        return Some(reader.found(at..at + signs + word.len(), IN_SIGNS, word));
+    }
+    let name = meaning(word, reader.names)?;
     let is_value = before.ends_with('=') || (in_url && before.ends_with('/') && matches!(sign, '$' | ':'));
     if !is_value && (in_url || !is_apart) {
         return None;
@@ -115,7 +122,7 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         _ => is_person && is_spelled && (sign == ':' || !OF_TEXT.contains(sign)) && !is_value,
     };
     let end = at + signs + word.len() + if closed { signs } else { 0 };
-    is_meant.then(|| reader.found(at..end, "a placeholder in the signs of another product", word))
+    is_meant.then(|| reader.found(at..end, IN_SIGNS, word))
 }
 
 /// `$contact_first_name`, `$contacts-firstname$`, `$lead.FirstName`: a field of somebody.
@@ -129,7 +136,7 @@ fn of_somebody(reader: &Reader<'_, '_>, at: usize, signs: usize) -> Option<Found
     meaning(field, reader.names)?;
     let end = at + signs + whole.len();
     let end = end + usize::from(reader.source.get(end..)?.starts_with('$'));
-    Some(reader.found(at..end, "a placeholder in the signs of another product", field))
+    Some(reader.found(at..end, IN_SIGNS, field))
 }
 
 /// `==first_name==`, `||FNAME||`: the same signs on both sides of a name that is no word of a language.
@@ -146,7 +153,7 @@ fn in_runs(reader: &Reader<'_, '_>, at: usize, run: usize) -> Option<Found> {
     let is_meant = is_name || is_value_in_capitals(inner);
     (is_whole && is_meant && run <= LONGEST_RUN * sign.len_utf8()).then(|| {
         let end = at + run + inner.len() + run;
-        reader.found(at..end, "a placeholder in the signs of another product", inner)
+        reader.found(at..end, IN_SIGNS, inner)
     })
 }
 

@@ -1,6 +1,6 @@
 //! Placeholders in square brackets: those of phpList, MailPoet and Sendy, and what drafts leave to be filled in.
 
-use super::drafts::{is_draft, is_note, is_number_to_come, is_open_elsewhere, is_open_in_drafts, is_open_words};
+use super::drafts::{is_draft, is_note, is_number_to_come, is_open_in_sentences, is_open_words, is_yours};
 use super::meaning::{is_value_of_a_program, meaning};
 use super::place::{Place, is_word, known};
 
@@ -93,6 +93,9 @@ pub(super) fn bracketed(place: &Place<'_, '_, '_>) -> bool {
     if place.after.starts_with(['(', '[', ':']) || is_index {
         return OF_PHPLIST.contains(&plain);
     }
+    if LABELS_OF_LINKS.contains(&plain.to_lowercase().as_str()) && is_label_of_link(place) {
+        return false;
+    }
     let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
     // `[Email] course` is the label of a headline, and so is `[Event] Summer party`.
     let next = place.after.strip_prefix(' ').and_then(|after| after.split(|c: char| !c.is_alphabetic()).next());
@@ -111,9 +114,17 @@ pub(super) fn bracketed(place: &Place<'_, '_, '_>) -> bool {
     // `in [city] on [date]`. Where a quotation is shortened, an article stands before it: `The [company] declined`.
     let is_in_sentence = place.before.ends_with([' ', '\u{a0}', '$', '€', '£']) && !is_first_of_line(place);
     let is_shortened = ARTICLES.contains(&word_before(place).to_lowercase().as_str());
-    let is_open = is_open_words(plain) || (!is_shortened && (is_open_in_drafts(plain) || is_open_elsewhere(plain)));
+    let begins_with_article = plain.split(' ').next().is_some_and(|word| ARTICLES.contains(&word));
+    let is_open = (is_open_words(plain) && !begins_with_article)
+        || is_yours(plain)
+        || (!is_shortened && is_open_in_sentences(plain));
     let is_plain_field = || known(place) && !ORDINARY.contains(&plain.to_lowercase().as_str());
-    if is_in_sentence && plain == plain.to_lowercase() && (is_open || (!is_shortened && is_plain_field())) {
+    // `[company name] is happy`.
+    let begins_sentence = next.is_some_and(|next| VERBS_OF_SENTENCES.contains(&next));
+    if (is_in_sentence || begins_sentence)
+        && plain == plain.to_lowercase()
+        && (is_open || (!is_shortened && is_plain_field()))
+    {
         return true;
     }
     if is_label && matches!(plain, "Email" | "email") {
@@ -131,6 +142,20 @@ pub(super) fn bracketed(place: &Place<'_, '_, '_>) -> bool {
     let is_meant =
         means.is_some_and(|name| is_person(name) || !default.is_empty() || (plain.contains('_') && name != plain));
     OF_PHPLIST.contains(&plain) || plain.starts_with("UNSUBSCRIBEURL:") || is_meant
+}
+
+/// What links are called in brackets.
+const LABELS_OF_LINKS: &[&str] =
+    &["forward", "link", "preferences", "subscribe", "unsubscribe", "website", "webversion"];
+
+/// Whether an address, or a value, belongs to what is in brackets: in HTML, and as a reader sees it, who sees `…` for a value.
+fn is_label_of_link(place: &Place<'_, '_, '_>) -> bool {
+    let tag = place.before.trim_end().strip_suffix('>').and_then(|before| before.rsplit('<').next());
+    let is_in_link =
+        tag.is_some_and(|tag| tag.starts_with("a ") && ["://", "mailto:", "{"].iter().any(|a| tag.contains(a)));
+    (is_in_link && place.after.trim_start().starts_with("</a>"))
+        || place.after.starts_with(" (http")
+        || place.after.starts_with(" (…")
 }
 
 /// Before words that are yet to come.
@@ -155,7 +180,7 @@ fn word_before<'p>(place: &Place<'p, '_, '_>) -> &'p str {
     before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default()
 }
 
-/// `[agnFIRSTNAME]` of OpenEMM, `[node:title]` of Drupal, `[your-message]` and `[products limit="4"]` of WordPress.
+/// `[agnFIRSTNAME]` of OpenEMM, `[%url:unsubscribe-jsp]` of Inxmail, `[node:title]` of Drupal, `[your-message]` and `[products limit="4"]` of WordPress.
 fn is_tag_of_a_product(inner: &str) -> bool {
     let is_slug = |text: &str| {
         text.len() > 1
@@ -165,7 +190,9 @@ fn is_tag_of_a_product(inner: &str) -> bool {
     inner.strip_prefix("agn").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
         || inner.strip_prefix('_').is_some_and(is_slug)
         || ["your-", "your_"].iter().any(|start| inner.strip_prefix(start).is_some_and(is_slug))
-        || inner.split_once(':').is_some_and(|(kind, name)| is_slug(kind) && name.split(':').all(is_slug))
+        || inner
+            .split_once(':')
+            .is_some_and(|(kind, name)| is_slug(kind.strip_prefix('%').unwrap_or(kind)) && name.split(':').all(is_slug))
         || inner.split_once(' ').is_some_and(|(name, rest)| is_slug(name) && rest.contains("=\""))
 }
 

@@ -5,8 +5,8 @@ mod words;
 
 pub(super) use self::unsigned::find;
 use self::words::{
-    BEFORE_VERBS, IN_BRACKETS, IN_CAPITALS, IN_ENGLISH, KINDS, KINDS_ELSEWHERE, LAST_WORDS, NAMED, OF_DRAFTS,
-    OF_OWNERS, VALUES, VERBS, VERBS_ELSEWHERE, VERBS_OF_NOTES, YOURS,
+    BEFORE_VERBS, IN_BRACKETS, IN_CAPITALS, IN_ENGLISH, IN_SENTENCES, JOINTS, KINDS, KINDS_ELSEWHERE, LAST_WORDS,
+    NAMED, OF_DRAFTS, OF_OWNERS, VALUES, VERBS, VERBS_ELSEWHERE, VERBS_OF_NOTES, WITH_OF, YOURS,
 };
 
 /// Whether a text in brackets is one that somebody is to put something in the place of: `Company Name`, `Your Company`, `Datum einfügen`,
@@ -37,9 +37,14 @@ pub(super) fn is_blank(text: &str) -> bool {
         || (words.len() == 3 && matches!(*first, "il" | "la") && words.get(1).is_some_and(|word| YOURS.contains(word)));
     let is_owned = is_kind && words.len() <= 3 && is_owner;
     let is_of = || {
-        let is_joint =
-            |word: &&&str| matches!(**word, "des" | "der" | "du" | "de" | "dell" | "van" | "zum" | "klienta" | "firmy");
-        KINDS_ELSEWHERE.contains(first) && *first != "date" && words.get(1).filter(is_joint).is_some()
+        let second = words.get(1).copied().unwrap_or_default();
+        let in_english = || match second {
+            "of" => WITH_OF.contains(first),
+            "to" => matches!(*first, "link" | "url"),
+            _ => false,
+        };
+        (KINDS_ELSEWHERE.contains(first) && *first != "date" && JOINTS.contains(&second))
+            || (words.len() > 2 && text.starts_with(char::is_uppercase) && in_english())
     };
     is_asked()
         || (is_owned && (is_titled || *first != "your" || text.contains(['_', '-'])))
@@ -53,8 +58,27 @@ pub(super) fn is_open_in_drafts(text: &str) -> bool {
     VALUES.contains(&text.to_lowercase().as_str())
 }
 
+/// The same where the brackets stand within a sentence: also `month`.
+pub(super) fn is_open_in_sentences(text: &str) -> bool {
+    let is_of = || text.split_once(" of ").is_some_and(|(what, _)| WITH_OF.contains(&what));
+    VALUES.contains(&text) || IN_SENTENCES.contains(&text) || is_open_elsewhere(text) || is_of()
+}
+
+/// `your company`: of the one who is to fill it in.
+pub(super) fn is_yours(text: &str) -> bool {
+    text.strip_prefix("your ").is_some_and(|what| KINDS.contains(&what) || OF_OWNERS.contains(&what))
+}
+
+/// What notes and forms name: `address`, `Telefon`.
+pub(super) fn is_named_in_forms(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    KINDS.contains(&lower.as_str())
+        || KINDS_ELSEWHERE.contains(&lower.as_str())
+        || matches!(lower.as_str(), "password" | "passwort" | "strasse" | "straße" | "telefon" | "wachtwoord")
+}
+
 /// The same in other languages: `[fecha]`.
-pub(super) fn is_open_elsewhere(text: &str) -> bool {
+fn is_open_elsewhere(text: &str) -> bool {
     KINDS_ELSEWHERE.contains(&text) && !IN_ENGLISH.contains(&text)
 }
 

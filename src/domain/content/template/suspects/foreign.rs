@@ -7,9 +7,9 @@
 mod accepts;
 
 use self::accepts::{
-    anything, between_dollars, between_double_percents, between_percents, known_capitals, known_or_capitals,
-    known_or_program, known_value, letters, name, note_to_insert, of_moosend, of_word_processor, person_after_a_sign,
-    tag_of_a_name, titled_person, with_dot, word,
+    anything, between_dollars, between_double_percents, between_percents, in_double_brackets, known_capitals,
+    known_or_capitals, known_or_program, known_value, letters, name, note_to_insert, of_moosend, of_word_processor,
+    person_after_a_sign, tag_of_a_name, titled_person, with_dot, word,
 };
 use super::bare::is_spelled_as_field;
 use super::brackets::bracketed;
@@ -56,7 +56,7 @@ const SYNTAXES: &[Syntax] = &[
     Syntax {
         open: "[[",
         close: "]]",
-        accepts: name,
+        accepts: in_double_brackets,
         taken_for: "a placeholder in double brackets, as of Mailjet and GetResponse",
     },
     Syntax {
@@ -237,6 +237,8 @@ fn printf(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<Found> {
     let is_share = before.trim_end().ends_with(|c: char| c.is_ascii_digit());
     let stands_alone =
         !after.starts_with(|c: char| c.is_alphanumeric() || c == '%') && !before.ends_with(char::is_alphanumeric);
-    let is_one = stands_alone && (digits > 0 || !is_share) && !reader.in_url(at);
+    // `%Y-%m-%d`.
+    let is_of_date = before.ends_with(['-', '/', ':', '.']);
+    let is_one = stands_alone && !is_of_date && (digits > 0 || !is_share) && !reader.in_url(at);
     is_one.then(|| reader.found(at..at + line.len() - after.len(), "a placeholder of a programming language", ""))
 }

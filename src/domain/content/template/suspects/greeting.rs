@@ -1,6 +1,7 @@
 //! The name of a field without any sign, where a person is addressed: `Dear first_name`, `Hallo Vorname,`, `FirstName, your order`.
 
 use super::bare::is_spelled_as_field;
+use super::drafts;
 use super::meaning::meaning;
 use super::place::names_a_person;
 use super::{Found, Reader};
@@ -81,6 +82,14 @@ const GREETINGS: &[&str] = &[
     "pani",
     "there",
     "back",
+    "dag",
+    "egregia",
+    "egregio",
+    "goedendag",
+    "howdy",
+    "lieve",
+    "mme",
+    "sig",
 ];
 
 /// Those that are words of other sentences, and the word that makes a greeting of them.
@@ -90,14 +99,23 @@ const PAIRS: &[(&str, &str)] = &[
     ("guten", "abend"),
     ("grüß", "gott"),
     ("alles", "gute"),
+    ("grüss", "gott"),
     ("buenos", "días"),
+    ("buenas", "tardes"),
+    ("buenas", "noches"),
+    ("bom", "dia"),
+    ("boa", "tarde"),
+    ("boa", "noite"),
+    ("dzień", "dobry"),
+    ("bonjour", "m"),
+    ("cher", "m"),
 ];
 
 /// Greetings that begin other sentences, too: after them only what is no word is a name.
-const WEAK: &[&str] = &["welcome", "you", "liebe", "lieber", "beste", "there", "back", "cara", "caro"];
+const WEAK: &[&str] = &["welcome", "you", "liebe", "lieber", "beste", "there", "back", "cara", "caro", "lieve"];
 
 /// Those that are written with a full stop.
-const SHORT: &[&str] = &["mr", "mrs", "ms", "mx", "dr", "prof", "sr", "sra"];
+const SHORT: &[&str] = &["mr", "mrs", "ms", "mx", "dr", "prof", "sr", "sra", "m", "mme", "sig"];
 
 /// The longest of them, in bytes, with room to spare.
 const LONGEST_GREETING: usize = 16;
@@ -112,7 +130,7 @@ const ENDS: &[char] = &[
 ];
 
 /// What stands around a name that somebody wanted to be seen.
-const AROUND: &[char] = &['*', '_', '"', '“', '„', '\'', '`', '(', '‘', '«'];
+const AROUND: &[char] = &['*', '_', '"', '“', '„', '\'', '`', '(', '‘', '«', '@', '~'];
 
 /// Words that are no name without another one beside them.
 const ORDINARY: &[&str] = &["first", "last"];
@@ -138,7 +156,8 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     };
     if !(GREETINGS.contains(&lower.as_str()) || is_pair()) {
         let (word, rest) = name(ahead);
-        return is_first_of_line(reader, at, word, rest).then(|| found(reader, at, word));
+        let is_meant = is_first_of_line(reader, at, word, rest) || is_called_by_name(reader, at, word, rest);
+        return is_meant.then(|| found(reader, at, word));
     }
     let rest = ENDINGS.iter().find_map(|ending| rest.strip_prefix(ending)).unwrap_or(rest);
     let signs: &[char] = if SHORT.contains(&lower.as_str()) { &['.', ','] } else { &[','] };
@@ -168,7 +187,7 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         return Some(reader.found(range, "a note that something is to be filled in", note));
     }
     let after = after.trim_start_matches(AROUND);
-    let is_weak = WEAK.contains(&lower.as_str()) || is_pair();
+    let is_weak = WEAK.contains(&lower.as_str());
     let (text, rest) = name(after);
     let one = letters(text).0;
     let is_loud = is_capitals(greeting);
@@ -181,7 +200,9 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         is_person(reader, text) && !after.starts_with('}') && (is_certain(text) || (!is_weak && ends(reader, after)))
     };
     let start = at + ahead.len() - after.len();
-    if fits(text, rest) {
+    // `Dear Guest Name,`.
+    let is_draft = text.ends_with(" Name") && drafts::is_blank(text) && ends(reader, rest);
+    if is_draft || fits(text, rest) {
         return Some(found(reader, start, text));
     }
     let (_, rest) = letters(after);
@@ -256,8 +277,24 @@ fn is_first_of_line(reader: &Reader<'_, '_>, at: usize, text: &str, rest: &str) 
         return false;
     };
     let next = name(after.trim_start());
-    let is_list = [next.0, letters(next.0).0].iter().any(|next| meaning(next, reader.names).is_some());
+    let is_list = [next.0, letters(next.0).0]
+        .iter()
+        .any(|next| meaning(next, reader.names).is_some() || drafts::is_named_in_forms(next));
     after.starts_with(char::is_whitespace) && is_person(reader, text) && !is_list
+}
+
+/// `Good news, First Name!`: behind a comma and before an exclamation mark, and no list of fields.
+fn is_called_by_name(reader: &Reader<'_, '_>, at: usize, text: &str, rest: &str) -> bool {
+    let Some(before) = reader.line_before(at).strip_suffix(", ").filter(|_| rest.starts_with(['!', '?'])) else {
+        return false;
+    };
+    let last = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+    let is_titled = text.split(' ').all(|word| word.starts_with(char::is_uppercase));
+    is_titled
+        && !WORDS.contains(&text.to_lowercase().as_str())
+        && is_person(reader, text)
+        && !last.is_empty()
+        && meaning(last, reader.names).is_none()
 }
 
 fn is_capitals(text: &str) -> bool {

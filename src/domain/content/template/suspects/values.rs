@@ -11,12 +11,12 @@ const QUOTES: &str = "\"'`";
 const MOST_SIGNS: usize = 4;
 
 /// The class of an element whose text Eloqua puts a field in the place of.
-const OF_ELOQUA: &str = "=\"eloquaemail\"";
+const OF_ELOQUA: &[&str] = &["=\"eloquaemail\"", "=eloquaemail"];
 
 /// The value that follows an equals sign at this byte.
 pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
-    if reader.ahead(at).starts_with(OF_ELOQUA) {
-        return Some(reader.found(at + 1..at + OF_ELOQUA.len(), "a field merge of Eloqua", ""));
+    if let Some(class) = OF_ELOQUA.iter().find(|class| reader.ahead(at).starts_with(**class)) {
+        return Some(reader.found(at + 1..at + class.len(), "a field merge of Eloqua", ""));
     }
     if let Some(found) = of_link(reader, at) {
         return Some(found);
@@ -70,16 +70,25 @@ fn of_link(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         "yourwebsite",
         "your-website",
     ];
+    const HOSTS: &[&str] = &["ADDRESS", "DOMAIN", "HOST", "LINK", "SITE", "URL", "WEBSITE"];
     const TAKEN_FOR: &str = "no address of the web";
     let ahead = reader.ahead(at);
-    if let Some(host) = ahead.strip_prefix("://") {
+    // `info@yourcompany.com`.
+    if let Some(host) = ahead.strip_prefix('@') {
+        let host = host.split('.').next().unwrap_or_default();
+        let is_meant = YOURS.contains(&host.to_lowercase().as_str());
+        return is_meant.then(|| reader.found(at + 1..at + 1 + host.len(), TAKEN_FOR, host));
+    }
+    let scheme = if ahead.starts_with("://www.") { "://www." } else { "://" };
+    if let Some(host) = ahead.strip_prefix(scheme) {
         let host =
             host.get(..host.find(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').unwrap_or(host.len()))?;
-        let after = ahead.get("://".len() + host.len()..)?;
-        let is_word =
-            host.len() > 2 && host.chars().all(|c| c.is_ascii_uppercase() || c == '_') && !after.starts_with('.');
+        let after = ahead.get(scheme.len() + host.len()..)?;
+        let is_capital = host.chars().all(|c| c.is_ascii_uppercase() || c == '_') && !after.starts_with('.');
+        // `http://INTRANET/` is a host.
+        let is_word = is_capital && (host.contains('_') || host.starts_with("YOUR") || HOSTS.contains(&host));
         let is_meant = is_word || YOURS.contains(&host.to_lowercase().as_str());
-        let start = at + "://".len();
+        let start = at + scheme.len();
         return is_meant.then(|| reader.found(start..start + host.len(), TAKEN_FOR, host));
     }
     let before = reader.before(at);

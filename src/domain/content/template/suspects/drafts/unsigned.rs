@@ -6,7 +6,7 @@ use crate::domain::content::template::suspects::{Found, Reader};
 /// What is left open without any sign: filler text, `YOUR NAME HERE`, `XX%`.
 pub(in super::super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let ahead = reader.ahead(at);
-    if !ahead.starts_with(|c: char| c.is_ascii_uppercase() || c == 'l')
+    if !ahead.starts_with(|c: char| c.is_ascii_uppercase() || "lx?_".contains(c))
         || reader.before(at).ends_with(char::is_alphanumeric)
     {
         return None;
@@ -16,6 +16,7 @@ pub(in super::super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found
         return Some(reader.found(at..at + 17, "filler text", ""));
     }
     let len = in_capitals(line)
+        .or_else(|| digits_to_come(reader, at, line))
         .or_else(|| number_to_come(reader, at, line))
         .or_else(|| day_to_come(reader, at, line))
         .or_else(|| loud(reader, at, line))?;
@@ -35,7 +36,8 @@ fn day_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> 
 /// `YOUR NAME HERE`, `INSERT LINK HERE`, `HIER LINK EINFÜGEN`: its length.
 fn in_capitals(line: &str) -> Option<usize> {
     let is_capital = |word: &&str| word.len() > 1 && word.chars().all(char::is_uppercase);
-    let words: Vec<&str> = line.split([' ', ',', '.', '!', ':', '<']).take_while(is_capital).take(4).collect();
+    let words: Vec<&str> =
+        line.split([' ', ',', '.', '!', ':', '<', '*', ')', ']']).take_while(is_capital).take(4).collect();
     let is_kind = |word: &str| KINDS.contains(&word.to_lowercase().as_str()) || word == "TEXT";
     let is_note = |words: &[&str]| match words {
         ["YOUR" | "INSERT" | "PUT", .., kind, "HERE"] => is_kind(kind),
@@ -53,7 +55,7 @@ fn loud(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
     let word = |text: &str| text.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_owned();
     let one = word(line);
     let after = line.get(one.len()..)?;
-    if one == "TODO" && after.starts_with(':') || one == "FIXME" {
+    if matches!(one.as_str(), "TODO" | "FIXME") && after.starts_with(':') {
         return Some(one.len());
     }
     let before = reader.line_before(at).trim_end();
@@ -69,28 +71,64 @@ fn loud(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
     // A signature: `Kind regards,` and below it `Your Name`.
     let is_signed = || reader.before(at).trim_end().ends_with(',');
     let is_whole = before.is_empty() && is_end(after);
-    let is_yours = one.eq_ignore_ascii_case("your") && KINDS.contains(&second.to_lowercase().as_str());
-    let is_named = NAMED.contains(&one.to_lowercase().as_str()) && second == "NAME";
+    let is_yours = one.eq_ignore_ascii_case("your") && IN_SIGNATURES.contains(&second.to_uppercase().as_str());
+    // `EVENT NAME: …` and a line of a table that begins so are labels.
+    let is_named = NAMED.contains(&one.to_lowercase().as_str()) && second == "NAME" && !after.starts_with(':');
+    let said = |text: &str| text.split('<').next().unwrap_or_default().to_owned();
+    let said_before = before.rsplit('>').next().unwrap_or_default();
+    let is_sender = OF_SENDERS.contains(&one.as_str());
     let is_meant = match is_capital(&one) && is_capital(&second) {
         true if is_yours => is_end(after) && (before.is_empty() || before.ends_with([',', ':'])),
         true => {
             is_named
                 && !is_beside_capitals
-                && (is_whole || line.contains(char::is_lowercase) || before.contains(char::is_lowercase))
+                && ((is_sender && (is_whole || said(line).contains(char::is_lowercase)))
+                    || said_before.contains(char::is_lowercase))
         }
         false => is_yours && second == "Name" && one == "Your" && is_whole && is_signed(),
     };
     is_meant.then_some(len)
 }
 
-/// `XX%`, `XX €`, `$XX.XX`: its length.
+/// What senders leave open of themselves.
+const IN_SIGNATURES: &[&str] = &["ADDRESS", "COMPANY", "EMAIL", "LOGO", "NAME", "PHONE", "SIGNATURE", "TITLE"];
+
+/// Whose name a sender is to put in.
+const OF_SENDERS: &[&str] =
+    &["BRAND", "BUSINESS", "COMPANY", "ORGANISATION", "ORGANIZATION", "SENDER", "SHOP", "STORE"];
+
+/// `XX.XX.XXXX`, `XXX-XXX-XXXX`, `um XX:XX Uhr`: its length.
+fn digits_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
+    const WHOLE: &[&str] = &["XX.XX.XXXX", "XX/XX/XXXX", "XX-XX-XXXX", "XXX-XXX-XXXX", "(XXX) XXX-XXXX", "XXX-XXXX"];
+    const HOURS: &[&str] = &[" Uhr", " h", "h", " am", " pm", " AM", " PM"];
+    const BEFORE: &[&str] = &["at", "um", "ab", "bis", "from", "until", "till", "vers", "om"];
+    let before = reader.line_before(at).trim_end_matches([' ', ':']);
+    let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase();
+    let xs = line.len() - line.trim_start_matches('X').len();
+    if xs > 3 && ["code", "coupon", "number", "nummer"].iter().any(|end| word.ends_with(end)) {
+        return Some(xs);
+    }
+    if let Some(whole) = WHOLE.iter().find(|whole| line.starts_with(**whole)) {
+        return Some(whole.len());
+    }
+    let rest = line.strip_prefix("XX:XX")?;
+    let is_meant = HOURS.iter().any(|hours| rest.starts_with(hours)) || BEFORE.contains(&word.as_str());
+    is_meant.then_some("XX:XX".len())
+}
+
+/// `XX%`, `xx €`, `??%`, `$XX.XX`: its length.
 fn number_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
     const MONEY: &[&str] = &["%", " %", "€", " €", " EUR", " Euro", " percent", " Prozent"];
-    let xs = line.len() - line.trim_start_matches('X').len();
-    if !matches!(xs, 2 | 3) {
+    let sign = line.chars().next().filter(|sign| "Xx?_".contains(*sign))?;
+    let count = line.len() - line.trim_start_matches(sign).len();
+    if !matches!(count, 2 | 3) {
         return None;
     }
-    let rest = line.get(xs..)?;
+    let rest = line.get(count..)?;
+    if sign != 'X' {
+        let is_price = sign == '_' && reader.before(at).ends_with(['$', '€', '£']);
+        return (is_price || MONEY.iter().any(|money| rest.starts_with(money))).then_some(count);
+    }
     let rest = rest.strip_prefix(".XX").or_else(|| rest.strip_prefix(",XX")).unwrap_or(rest);
     let is_day = rest.starts_with(".20");
     let is_price = reader.before(at).ends_with(['$', '€', '£']);

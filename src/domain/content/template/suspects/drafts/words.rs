@@ -29,6 +29,19 @@ pub(super) const KINDS: &[&str] = &[
     "logo",
     "discount",
     "text",
+    "day",
+    "details",
+    "event",
+    "location",
+    "month",
+    "offer",
+    "photo",
+    "picture",
+    "quote",
+    "time",
+    "venue",
+    "video",
+    "year",
 ];
 
 /// Words of other languages that ask for something to be filled in, at the end of a note or at its beginning.
@@ -114,6 +127,39 @@ pub(super) const KINDS_ELSEWHERE: &[&str] = &[
     "produkt",
     "uhrzeit",
     "ville",
+    "beschreibung",
+    "cena",
+    "codice",
+    "compra",
+    "descuento",
+    "ditta",
+    "gutschein",
+    "kwota",
+    "maand",
+    "mes",
+    "mois",
+    "monat",
+    "montant",
+    "numer",
+    "nummer",
+    "producto",
+    "prodotto",
+    "produit",
+    "rabatt",
+    "sconto",
+    "unternehmen",
+    "veranstaltung",
+    "veranstaltungsort",
+    "wydarzenie",
+    "evento",
+    "événement",
+    "aantal",
+    "anzahl",
+    "cantidad",
+    "ilość",
+    "quantidade",
+    "quantità",
+    "quantité",
 ];
 
 /// Those of them that are English words, too: a label, or a button.
@@ -230,6 +276,10 @@ pub(super) const IN_CAPITALS: &[&str] = &[
     "TBD",
     "TEXT",
     "TODO",
+    "DD.MM.YYYY",
+    "DD/MM/YYYY",
+    "MM/DD/YYYY",
+    "TT.MM.JJJJ",
 ];
 
 /// What the names of things end with that are filled in.
@@ -249,4 +299,35 @@ pub(super) const OF_OWNERS: &[&str] = &[
     "signature",
     "team",
     "website",
+];
+
+/// The same in small letters within a sentence, where `time` is no label.
+pub(super) const IN_SENTENCES: &[&str] =
+    &["day", "deadline", "event", "location", "month", "number", "season", "time", "topic", "week", "year", "website"];
+
+/// What `of` joins with what it is of, and `to` with what it leads to: `Name of event`, `Link to survey`.
+pub(super) const WITH_OF: &[&str] = &["address", "amount", "date", "description", "name", "number", "title"];
+
+/// Words between a thing and what it is of, and things in Polish, which has none.
+pub(super) const JOINTS: &[&str] = &[
+    "d",
+    "da",
+    "de",
+    "del",
+    "dell",
+    "della",
+    "delle",
+    "dello",
+    "der",
+    "des",
+    "di",
+    "do",
+    "du",
+    "firmy",
+    "klienta",
+    "produktu",
+    "van",
+    "wydarzenia",
+    "zamówienia",
+    "zum",
 ];

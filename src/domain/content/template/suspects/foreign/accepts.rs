@@ -1,7 +1,9 @@
 //! What may stand between the signs of another product.
 
 use crate::domain::content::template::suspects::bare::{is_spelled_as_field, is_value_in_capitals};
-use crate::domain::content::template::suspects::drafts::{is_blank, is_draft, is_note, is_open_in_drafts};
+use crate::domain::content::template::suspects::drafts::{
+    is_blank, is_draft, is_note, is_open_in_drafts, is_open_words,
+};
 use crate::domain::content::template::suspects::meaning::{is_value_of_a_program, meaning};
 use crate::domain::content::template::suspects::place::{Place, is_word, known, names_a_person};
 use crate::domain::people::contact::normalised_name;
@@ -20,6 +22,13 @@ pub(super) fn name(place: &Place<'_, '_, '_>) -> bool {
     letters(place) && place.inner.chars().all(|c| c.is_alphanumeric() || " _-.:|=\"'&;".contains(c))
 }
 
+/// The same, and no attribute of C++.
+pub(super) fn in_double_brackets(place: &Place<'_, '_, '_>) -> bool {
+    const OF_CPP: &[&str] =
+        &["deprecated", "fallthrough", "likely", "maybe_unused", "nodiscard", "noreturn", "unlikely"];
+    name(place) && !OF_CPP.contains(&place.inner)
+}
+
 /// A name in one word.
 pub(super) fn word(place: &Place<'_, '_, '_>) -> bool {
     is_word(place.inner)
@@ -32,7 +41,19 @@ pub(super) fn known_or_program(place: &Place<'_, '_, '_>) -> bool {
 
 /// The same, and what drafts leave open: `company`.
 pub(super) fn known_value(place: &Place<'_, '_, '_>) -> bool {
-    const OF_WORD: &[&str] = &["AddressBlock", "GreetingLine", "Anrede", "Firma", "Ort", "Titel"];
+    const OF_WORD: &[&str] = &[
+        "AddressBlock",
+        "Anrede",
+        "Firma",
+        "GreetingLine",
+        "Ort",
+        "PLZ",
+        "Salutation",
+        "Street",
+        "Titel",
+        "Title",
+        "Zip",
+    ];
     let is_joined = is_word(place.inner) && (place.inner.contains(['.', '_']) || has_inner_capital(place.inner));
     let is_loud = place.inner.contains('-') && is_capitals(&place.inner.replace('-', "_"));
     known_or_program(place)
@@ -84,7 +105,11 @@ fn has_inner_capital(text: &str) -> bool {
 }
 
 pub(super) fn known_capitals(place: &Place<'_, '_, '_>) -> bool {
-    is_capitals(place.inner) && known_or_capitals(place) && stands_alone(place)
+    const OF_ACOUSTIC: &[&str] = &["SPCLICK", "SPFORWARD", "SPONECLICK", "SPOPT"];
+    let is_of_acoustic = || OF_ACOUSTIC.iter().any(|start| place.inner.starts_with(start));
+    is_capitals(place.inner)
+        && (known_or_capitals(place) || is_open_in_drafts(place.inner) || is_of_acoustic())
+        && stands_alone(place)
 }
 
 /// `recipient:name`.
@@ -132,7 +157,10 @@ pub(super) fn between_percents(place: &Place<'_, '_, '_>) -> bool {
     // `TODAY+7`.
     let is_sum =
         name.split_once(['+', '-']).is_some_and(|(name, days)| is_capitals(name) && days.parse::<u16>().is_ok());
-    if !(is_tag || is_known || is_sum || is_word(name)) {
+    let is_blank = is_titled(inner) && (is_draft(inner) || known(place));
+    // `%Y-%m`.
+    let is_one = is_word(name) && name.chars().take(2).all(char::is_alphanumeric);
+    if !(is_tag || is_known || is_sum || is_blank || is_one) {
         return false;
     }
     let in_url = place.in_url();
@@ -152,7 +180,10 @@ pub(super) fn between_percents(place: &Place<'_, '_, '_>) -> bool {
 /// `$NAME$`, and no two prices.
 pub(super) fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
     let has_letters_only = place.inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-    let is_meant = (known_or_capitals(place) || is_value_of_a_program(place.inner)) && has_letters_only;
+    let is_open = place.inner.starts_with(char::is_uppercase) && is_open_in_drafts(place.inner);
+    let is_of_zoho = matches!(place.inner, "CANTREAD" | "CONFIRMLINK" | "SUBSCRIBELINK" | "UNSUBSCRIBELINK");
+    let is_named = known_or_capitals(place) || is_value_of_a_program(place.inner);
+    let is_meant = (is_named || is_open || is_of_zoho) && has_letters_only;
     let is_one = is_word(place.inner) && is_meant && stands_alone(place) && !place.before.ends_with('$');
     is_one && (!place.in_url() || is_capitals(place.inner))
 }
@@ -160,7 +191,24 @@ pub(super) fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
 /// `«First_Name»`, `«FirstName»`: other languages quote words like this.
 pub(super) fn of_word_processor(place: &Place<'_, '_, '_>) -> bool {
     // Other languages quote words so: a name that is one, and stands alone, is a word.
-    const WORDS: &[&str] = &["email", "e_mail", "mail", "name", "nom", "nome", "nombre", "naam", "phone", "recipient"];
+    const WORDS: &[&str] = &[
+        "email",
+        "e_mail",
+        "first",
+        "last",
+        "mail",
+        "mobile",
+        "naam",
+        "name",
+        "nom",
+        "nombre",
+        "nome",
+        "phone",
+        "preferences",
+        "recipient",
+        "sms",
+        "unsubscribe",
+    ];
     let is_beside_another =
         || place.before.trim_end().ends_with(['»', '›']) || place.after.trim_start().starts_with(['«', '‹']);
     let is_of_contacts = || known(place) && !WORDS.contains(&normalised_name(place.inner).as_str());
@@ -170,7 +218,8 @@ pub(super) fn of_word_processor(place: &Place<'_, '_, '_>) -> bool {
         || is_of_contacts()
         || (known(place) && (place.inner.contains('_') || has_inner_capital(place.inner)))
         || (names_a_person(place.inner, place.names) && is_beside_another())
-        || matches!(place.inner, "Anrede" | "Firma")
+        || matches!(place.inner, "Anrede" | "City" | "Company" | "Firma" | "PLZ" | "Street")
+        || is_value_of_a_program(place.inner)
         || (matches!(place.inner, "Titel" | "Ort") && is_beside_another())
 }
 
@@ -203,8 +252,13 @@ pub(super) fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
         "time", "title", "track", "u", "video",
     ];
     // With a capital, and no element of HTML.
-    const OF_VALUES: &[&str] =
-        &["amount", "city", "company", "customer", "date", "discount", "phone", "price", "product", "url", "venue"];
+    const OF_VALUES: &[&str] = &[
+        "amount", "city", "company", "customer", "date", "discount", "phone", "price", "product", "street", "url",
+        "venue",
+    ];
+    // `List<Product>` is a type.
+    let is_titled_value =
+        || place.inner.starts_with(char::is_uppercase) && !place.before.ends_with(char::is_alphanumeric);
     let is_field = place.inner.contains('_') || place.inner.len() >= 4;
     let is_person = || names_a_person(place.inner, place.names);
     let tag = place.inner.split(' ').next().unwrap_or_default();
@@ -219,11 +273,13 @@ pub(super) fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
         || place.inner.starts_with("t t-")
         || (place.names.has_attribute(place.inner) && !OF_HTML.contains(&place.inner.to_lowercase().as_str()))
         || (OF_FIELDS.contains(&tag.to_lowercase().as_str()) && tag.len() < place.inner.len())
-        || (place.inner.starts_with(char::is_uppercase) && OF_VALUES.contains(&place.inner.to_lowercase().as_str()))
+        || (is_titled_value() && OF_VALUES.contains(&place.inner.to_lowercase().as_str()))
+        || [" t-esc=\"", " t-field=\"", " t-out=\""].iter().any(|of_odoo| place.inner.contains(of_odoo))
         || (is_value_of_a_program(place.inner) && !place.in_url())
         || (place.inner.eq_ignore_ascii_case("email") && !place.in_url())
         || (is_field && is_person())
         || is_note(place.inner)
+        || (is_open_words(place.inner) && !OF_HTML.contains(&tag))
         || (has_words && is_blank(place.inner))
 }
 
@@ -232,6 +288,8 @@ pub(super) fn note_to_insert(place: &Place<'_, '_, '_>) -> bool {
     let lower = place.inner.trim().to_lowercase();
     let inner = place.inner.trim();
     let is_insert = lower.starts_with("insert ") || lower.starts_with("please insert ");
+    // `(Ihr Preis)` explains.
+    let is_foreign_yours = lower.starts_with("ihr ") || lower.starts_with("ihre ");
     let is_field = || {
         is_spelled_as_field(inner)
             && names_a_person(inner, place.names)
@@ -243,5 +301,6 @@ pub(super) fn note_to_insert(place: &Place<'_, '_, '_>) -> bool {
         || is_field()
         || (is_insert && is_note(inner))
         || (lower.starts_with("bitte ") && is_blank(inner))
-        || (inner.starts_with(char::is_uppercase) && is_blank(inner))
+        || (!inner.contains(char::is_lowercase) && inner.ends_with(" HERE") && is_note(inner))
+        || (inner.starts_with(char::is_uppercase) && inner.contains(' ') && !is_foreign_yours && is_blank(inner))
 }
