@@ -1,6 +1,6 @@
 //! Placeholders in square brackets: those of phpList, MailPoet and Sendy, and what drafts leave to be filled in.
 
-use super::drafts::{is_draft, is_note, is_number_to_come, is_open_in_sentences, is_open_words, is_yours};
+use super::drafts::{is_draft, is_note, is_number_to_come, is_open_in_sentences, is_open_words, is_order, is_yours};
 use super::meaning::{is_value_of_a_program, meaning};
 use super::place::{Place, is_word, known};
 
@@ -104,6 +104,8 @@ pub(super) fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         && next.is_some_and(|next| !next.is_empty() && !VERBS_OF_SENTENCES.contains(&next));
     if OF_SENDY.contains(&plain.replace(' ', "_").to_lowercase().as_str())
         || is_note(plain)
+        || is_yours(plain)
+        || is_order(plain)
         || (is_draft(plain) && !is_label)
         || is_shortcode(plain)
         || is_value_of_a_program(plain)
@@ -115,8 +117,10 @@ pub(super) fn bracketed(place: &Place<'_, '_, '_>) -> bool {
     let is_in_sentence = place.before.ends_with([' ', '\u{a0}', '$', '€', '£']) && !is_first_of_line(place);
     let is_shortened = ARTICLES.contains(&word_before(place).to_lowercase().as_str());
     let begins_with_article = plain.split(' ').next().is_some_and(|word| ARTICLES.contains(&word));
+    // `Register here: [link]`.
+    let is_asked_for = matches!(plain, "link" | "url") && place.before.trim_end().ends_with(':');
     let is_open = (is_open_words(plain) && !begins_with_article)
-        || is_yours(plain)
+        || is_asked_for
         || (!is_shortened && is_open_in_sentences(plain));
     let is_plain_field = || known(place) && !ORDINARY.contains(&plain.to_lowercase().as_str());
     // `[company name] is happy`.
@@ -153,7 +157,15 @@ fn is_label_of_link(place: &Place<'_, '_, '_>) -> bool {
     let tag = place.before.trim_end().strip_suffix('>').and_then(|before| before.rsplit('<').next());
     let is_in_link =
         tag.is_some_and(|tag| tag.starts_with("a ") && ["://", "mailto:", "{"].iter().any(|a| tag.contains(a)));
-    (is_in_link && place.after.trim_start().starts_with("</a>"))
+    let follows = place.after.trim_start_matches([':', ' ']);
+    let is_pressed = || {
+        let word = word_before(place).to_lowercase();
+        ["auf", "click", "on", "press", "tap"].contains(&word.as_str())
+    };
+    follows.starts_with("http")
+        || (follows.starts_with('{') && place.after.starts_with([':', ' ']))
+        || is_pressed()
+        || (is_in_link && place.after.trim_start().starts_with("</a>"))
         || place.after.starts_with(" (http")
         || place.after.starts_with(" (…")
 }

@@ -25,6 +25,10 @@ pub(super) fn is_blank(text: &str) -> bool {
     if words.len() > 6 || !words.iter().all(|word| word.chars().all(char::is_alphabetic)) {
         return false;
     }
+    // `Name der Redaktion bekannt` stands in newspapers.
+    if matches!(*last, "bekannt" | "geändert") {
+        return false;
+    }
     let has_kind = || words.iter().any(|word| KINDS_ELSEWHERE.contains(word));
     let is_asked = || {
         VERBS_OF_NOTES.contains(last)
@@ -34,7 +38,9 @@ pub(super) fn is_blank(text: &str) -> bool {
     let is_kind = KINDS.contains(last) || KINDS_ELSEWHERE.contains(last) || OF_OWNERS.contains(last);
     // `Il tuo nome` has an article before it.
     let is_owner = YOURS.contains(first)
-        || (words.len() == 3 && matches!(*first, "il" | "la") && words.get(1).is_some_and(|word| YOURS.contains(word)));
+        || (words.len() == 3
+            && matches!(*first, "il" | "la" | "a" | "o")
+            && words.get(1).is_some_and(|word| YOURS.contains(word)));
     let is_owned = is_kind && words.len() <= 3 && is_owner;
     let is_of = || {
         let second = words.get(1).copied().unwrap_or_default();
@@ -62,6 +68,31 @@ pub(super) fn is_open_in_drafts(text: &str) -> bool {
 pub(super) fn is_open_in_sentences(text: &str) -> bool {
     let is_of = || text.split_once(" of ").is_some_and(|(what, _)| WITH_OF.contains(&what));
     VALUES.contains(&text) || IN_SENTENCES.contains(&text) || is_open_elsewhere(text) || is_of()
+}
+
+/// `à compléter`: nothing but a note.
+pub(super) fn is_left_to_complete(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    lower.split_once(' ').is_some_and(|words| BEFORE_VERBS.contains(&words))
+}
+
+/// `Include a brief description`, `Add your story`, `CTA Button: Shop now`: what somebody is to write, or to put there.
+pub(super) fn is_order(text: &str) -> bool {
+    const ORDERS: &[&str] = &[
+        "add a ",
+        "add an ",
+        "add your ",
+        "describe ",
+        "include a ",
+        "include an ",
+        "include your ",
+        "insert ",
+        "mention ",
+    ];
+    const PARTS: &[&str] = &["button", "cta", "cta button", "optional"];
+    let lower = text.to_lowercase();
+    let is_part = lower.split_once(':').is_some_and(|(part, _)| PARTS.contains(&part));
+    is_part || text.starts_with(char::is_uppercase) && ORDERS.iter().any(|order| lower.starts_with(order))
 }
 
 /// `your company`: of the one who is to fill it in.

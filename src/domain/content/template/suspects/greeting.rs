@@ -90,10 +90,39 @@ const GREETINGS: &[&str] = &[
     "lieve",
     "mme",
     "sig",
+    "anniversaire",
+    "bedankt",
+    "benvenuta",
+    "benvenuto",
+    "bienvenida",
+    "bienvenido",
+    "bienvenue",
+    "compleanno",
+    "cumpleaños",
+    "gefeliciteerd",
+    "goddag",
+    "gracias",
+    "grattis",
+    "grazie",
+    "hr",
+    "merci",
+    "obrigada",
+    "obrigado",
+    "parabéns",
+    "tack",
+    "tak",
+    "tillykke",
+    "välkommen",
+    "velkommen",
+    "vindo",
+    "welkom",
+    "willkommen",
+    "witamy",
 ];
 
 /// Those that are words of other sentences, and the word that makes a greeting of them.
 const PAIRS: &[(&str, &str)] = &[
+    ("god", "morgon"),
     ("guten", "tag"),
     ("guten", "morgen"),
     ("guten", "abend"),
@@ -115,7 +144,7 @@ const PAIRS: &[(&str, &str)] = &[
 const WEAK: &[&str] = &["welcome", "you", "liebe", "lieber", "beste", "there", "back", "cara", "caro", "lieve"];
 
 /// Those that are written with a full stop.
-const SHORT: &[&str] = &["mr", "mrs", "ms", "mx", "dr", "prof", "sr", "sra", "m", "mme", "sig"];
+const SHORT: &[&str] = &["mr", "mrs", "ms", "mx", "dr", "prof", "sr", "sra", "m", "mme", "sig", "hr"];
 
 /// The longest of them, in bytes, with room to spare.
 const LONGEST_GREETING: usize = 16;
@@ -130,13 +159,13 @@ const ENDS: &[char] = &[
 ];
 
 /// What stands around a name that somebody wanted to be seen.
-const AROUND: &[char] = &['*', '_', '"', '“', '„', '\'', '`', '(', '‘', '«', '@', '~'];
+const AROUND: &[char] = &['*', '_', '"', '“', '„', '\'', '`', '(', '‘', '«', '@', '~', ':', '#', '§'];
 
 /// Words that are no name without another one beside them.
 const ORDINARY: &[&str] = &["first", "last"];
 
 /// Names of a field that are ordinary words of some language.
-const WORDS: &[&str] = &["name", "nombre", "nome", "nom", "naam"];
+const WORDS: &[&str] = &["name", "nombre", "nome", "nom", "naam", "namn", "navn"];
 
 /// The longest text in brackets after a greeting, in characters.
 const LONGEST_NOTE: usize = 40;
@@ -187,7 +216,8 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         return Some(reader.found(range, "a note that something is to be filled in", note));
     }
     let after = after.trim_start_matches(AROUND);
-    let is_weak = WEAK.contains(&lower.as_str());
+    let is_titled = after.starts_with(char::is_uppercase);
+    let is_weak = WEAK.contains(&lower.as_str()) && !(lower == "welcome" && is_titled);
     let (text, rest) = name(after);
     let one = letters(text).0;
     let is_loud = is_capitals(greeting);
@@ -211,7 +241,7 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
 
 /// `XXX,`, `___,`, `undefined,`: nobody was put in. Its length.
 fn left_open(after: &str) -> Option<usize> {
-    const NOBODY: &[&str] = &["undefined", "null", "NaN", "XY"];
+    const NOBODY: &[&str] = &["undefined", "null", "NaN", "XY", "XYZ", "xxx"];
     let run = |sign: char, least: usize| {
         let len = after.len() - after.trim_start_matches(sign).len();
         (len >= least * sign.len_utf8()).then_some(len)
@@ -255,7 +285,13 @@ fn is_person(reader: &Reader<'_, '_>, text: &str) -> bool {
 /// Whether an address ends here: at a sign, or with another name.
 fn ends(reader: &Reader<'_, '_>, after: &str) -> bool {
     let after = after.trim_start_matches([' ', '\u{a0}']);
-    after.is_empty() || after.starts_with(ENDS) || after.starts_with("- ") || is_person(reader, letters(after).0)
+    // A picture such as a waving hand.
+    let is_picture = after.starts_with(|c: char| !c.is_alphanumeric() && !c.is_ascii() && !c.is_whitespace());
+    is_picture
+        || after.is_empty()
+        || after.starts_with(ENDS)
+        || after.starts_with("- ")
+        || is_person(reader, letters(after).0)
 }
 
 /// `FirstName, your order`: no word of a language, and not the first of a list of columns.
@@ -264,6 +300,8 @@ fn is_first_of_line(reader: &Reader<'_, '_>, at: usize, text: &str, rest: &str) 
     if !(line.is_empty() || line.ends_with(['\n', '>'])) {
         return false;
     }
+    // `NAME, your cart is waiting`.
+    let is_loud = is_capitals(text) && rest.contains(char::is_lowercase);
     // `First name, please` stands in forms.
     let is_titled = || text.contains(' ') && text.split(' ').all(|word| word.starts_with(char::is_uppercase));
     // `Vorname, wir …`: a word that is nothing but the name of a field.
@@ -272,7 +310,8 @@ fn is_first_of_line(reader: &Reader<'_, '_>, at: usize, text: &str, rest: &str) 
         let is_word = ORDINARY.contains(&lower.as_str()) || WORDS.contains(&lower.as_str()) || lower == "surname";
         !is_word && !text.contains(' ') && text.starts_with(char::is_uppercase)
     };
-    let Some(after) = rest.strip_prefix([',', '!']).filter(|_| is_spelled_as_field(text) || is_titled() || is_field())
+    let Some(after) =
+        rest.strip_prefix([',', '!']).filter(|_| is_spelled_as_field(text) || is_titled() || is_field() || is_loud)
     else {
         return false;
     };

@@ -470,6 +470,9 @@ fn a_part_that_is_nothing_but_signs_is_read_in_one_pass() {
         "Dear ",
         "|name",
         "a\n",
+        "?",
+        "xx ",
+        ", Name!",
         "<style>\"*|",
     ] {
         let source = sign.repeat(MAX_SOURCE_BYTES / 16 / sign.len());

@@ -69,6 +69,8 @@ fn of_link(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         "your-site",
         "yourwebsite",
         "your-website",
+        "your-link-here",
+        "yourlink",
     ];
     const HOSTS: &[&str] = &["ADDRESS", "DOMAIN", "HOST", "LINK", "SITE", "URL", "WEBSITE"];
     const TAKEN_FOR: &str = "no address of the web";
@@ -100,7 +102,8 @@ fn of_link(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let (value, _) = rest.get(1..)?.split_once(quote)?;
     let is_word = value.len() > 1 && value.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
-    let is_meant = is_word && (value.contains('_') || !value.contains(char::is_lowercase));
+    let is_open = matches!(value, "link" | "url") || (value.starts_with('[') && value.ends_with(']'));
+    let is_meant = is_open || is_word && (value.contains('_') || !value.contains(char::is_lowercase));
     let start = at + "=\"".len();
     is_meant.then(|| reader.found(start..start + value.len(), TAKEN_FOR, value))
 }

@@ -1,7 +1,7 @@
 //! What drafts leave open without any sign: filler text, `YOUR NAME HERE`, `XX%`.
 
 use super::words::{KINDS, NAMED};
-use crate::domain::content::template::suspects::{Found, Reader};
+use crate::domain::content::template::suspects::{Found, LONGEST, Reader};
 
 /// What is left open without any sign: filler text, `YOUR NAME HERE`, `XX%`.
 pub(in super::super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
@@ -12,8 +12,12 @@ pub(in super::super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found
         return None;
     }
     let line = ahead.lines().next().unwrap_or_default();
-    if line.get(..17).is_some_and(|start| start.eq_ignore_ascii_case("lorem ipsum dolor")) {
-        return Some(reader.found(at..at + 17, "filler text", ""));
+    if let Some(len) = signature(reader, at, line) {
+        return Some(reader.found(at..at + len, "what a draft leaves to be filled in", ""));
+    }
+    let is_here = |filler: &&&str| line.get(..filler.len()).is_some_and(|start| start.eq_ignore_ascii_case(filler));
+    if let Some(filler) = FILLERS.iter().find(is_here) {
+        return Some(reader.found(at..at + filler.len(), "filler text", ""));
     }
     let len = in_capitals(line)
         .or_else(|| digits_to_come(reader, at, line))
@@ -25,8 +29,17 @@ pub(in super::super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found
 
 /// `Am TT.MM.JJJJ`, `on DD/MM/YYYY`: its length. Beside a field of a form, it says how to write a date.
 fn day_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
-    const DAYS: &[&str] = &["TT.MM.JJJJ", "DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY"];
-    const BEFORE: &[&str] = &["am", "on", "bis", "until", "by", "ab", "from", "vom"];
+    const DAYS: &[&str] = &[
+        "TT.MM.JJJJ",
+        "DD.MM.YYYY",
+        "DD/MM/YYYY",
+        "MM/DD/YYYY",
+        "JJ/MM/AAAA",
+        "DD/MM/AAAA",
+        "GG/MM/AAAA",
+        "DD-MM-JJJJ",
+    ];
+    const BEFORE: &[&str] = &["am", "on", "bis", "until", "by", "ab", "from", "vom", "le", "el", "il", "op", "em"];
     let day = DAYS.iter().find(|day| line.starts_with(**day))?;
     let before = reader.line_before(at).trim_end();
     let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
@@ -90,6 +103,71 @@ fn loud(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
     is_meant.then_some(len)
 }
 
+/// `Viele Grüße` and below it `Ihr Name`: its length. In a form, such a line is a label.
+fn signature(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
+    const NAMES: &[&str] = &[
+        "Dein Name",
+        "Dit navn",
+        "Ditt namn",
+        "Ihr Name",
+        "Il tuo nome",
+        "Je naam",
+        "Jouw naam",
+        "Prénom Nom",
+        "Seu nome",
+        "Tu nombre",
+        "Twoje imię",
+        "Uw naam",
+        "Vorname Nachname",
+        "Votre nom",
+    ];
+    const CLOSINGS: &[&str] = &[
+        "atenciosamente",
+        "bien à vous",
+        "cordialement",
+        "gruß",
+        "grüße",
+        "grüßen",
+        "groet",
+        "groetjes",
+        "hilsen",
+        "hälsningar",
+        "poważaniem",
+        "saludo",
+        "saludos",
+        "saluti",
+        "sincères",
+    ];
+    let name = NAMES.iter().find(|name| line.trim_end() == **name)?;
+    if !reader.line_before(at).trim().is_empty() {
+        return None;
+    }
+    let before = reader.before(at).trim_end();
+    let closing = before.rsplit('\n').next().unwrap_or_default().to_lowercase();
+    let is_signed = closing.len() < LONGEST && CLOSINGS.iter().any(|word| closing.contains(word));
+    is_signed.then_some(name.len())
+}
+
+/// Before a number that is not known yet.
+const BEFORE_NUMBERS: &[&str] =
+    &["bara", "kun", "noch", "nog", "nur", "only", "que", "quedan", "save", "solo", "spare", "tylko"];
+
+/// What editors and templates are delivered with.
+const FILLERS: &[&str] = &[
+    "Add your text here",
+    "Click or tap here to enter text",
+    "Dies ist ein Blindtext",
+    "Hier steht Ihr Text",
+    "Klicken oder tippen Sie hier",
+    "Lorem ipsum dolor",
+    "Musterstadt",
+    "Replace this text with your own",
+    "This is a placeholder text",
+    "Votre texte ici",
+    "Your headline here",
+    "Your text here",
+];
+
 /// What senders leave open of themselves.
 const IN_SIGNATURES: &[&str] = &["ADDRESS", "COMPANY", "EMAIL", "LOGO", "NAME", "PHONE", "SIGNATURE", "TITLE"];
 
@@ -99,19 +177,21 @@ const OF_SENDERS: &[&str] =
 
 /// `XX.XX.XXXX`, `XXX-XXX-XXXX`, `um XX:XX Uhr`: its length.
 fn digits_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
-    const WHOLE: &[&str] = &["XX.XX.XXXX", "XX/XX/XXXX", "XX-XX-XXXX", "XXX-XXX-XXXX", "(XXX) XXX-XXXX", "XXX-XXXX"];
+    const WHOLE: &[&str] = &["XX.XX.XXXX", "XX/XX/XXXX", "XX-XX-XXXX", "XXX-XXX-XXXX", "XXX) XXX-XXXX", "XXX-XXXX"];
     const HOURS: &[&str] = &[" Uhr", " h", "h", " am", " pm", " AM", " PM"];
     const BEFORE: &[&str] = &["at", "um", "ab", "bis", "from", "until", "till", "vers", "om"];
     let before = reader.line_before(at).trim_end_matches([' ', ':']);
     let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase();
     let xs = line.len() - line.trim_start_matches('X').len();
-    if xs > 3 && ["code", "coupon", "number", "nummer"].iter().any(|end| word.ends_with(end)) {
+    if xs > 3
+        && ["code", "coupon", "código", "codice", "gutschein", "number", "nummer"].iter().any(|end| word.ends_with(end))
+    {
         return Some(xs);
     }
     if let Some(whole) = WHOLE.iter().find(|whole| line.starts_with(**whole)) {
         return Some(whole.len());
     }
-    let rest = line.strip_prefix("XX:XX")?;
+    let rest = line.strip_prefix("XX:XX").or_else(|| line.strip_prefix("HH:MM"))?;
     let is_meant = HOURS.iter().any(|hours| rest.starts_with(hours)) || BEFORE.contains(&word.as_str());
     is_meant.then_some("XX:XX".len())
 }
@@ -121,6 +201,13 @@ fn number_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usiz
     const MONEY: &[&str] = &["%", " %", "€", " €", " EUR", " Euro", " percent", " Prozent"];
     let sign = line.chars().next().filter(|sign| "Xx?_".contains(*sign))?;
     let count = line.len() - line.trim_start_matches(sign).len();
+    // `X% off`, `Only XX days`.
+    let before = reader.line_before(at).trim_end();
+    let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase();
+    let is_few = line.starts_with("XX ") && BEFORE_NUMBERS.contains(&word.as_str());
+    if line.starts_with("X%") || is_few {
+        return Some(count);
+    }
     if !matches!(count, 2 | 3) {
         return None;
     }

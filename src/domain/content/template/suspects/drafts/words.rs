@@ -160,6 +160,21 @@ pub(super) const KINDS_ELSEWHERE: &[&str] = &[
     "quantidade",
     "quantità",
     "quantité",
+    "företag",
+    "företagsnamn",
+    "firmanavn",
+    "godzina",
+    "hora",
+    "imię",
+    "luogo",
+    "miejsce",
+    "navn",
+    "nazwisko",
+    "ora",
+    "sobrenome",
+    "sted",
+    "thema",
+    "virksomhed",
 ];
 
 /// Those of them that are English words, too: a label, or a button.
@@ -171,6 +186,10 @@ pub(super) const VERBS_OF_NOTES: &[&str] =
 
 /// `à compléter`, `nog invullen`: what stands before a verb of a note that has no other word.
 pub(super) const BEFORE_VERBS: &[(&str, &str)] = &[
+    ("a", "preencher"),
+    ("bitte", "ausfüllen"),
+    ("do", "uzupełnienia"),
+    ("fyll", "i"),
     ("à", "compléter"),
     ("bitte", "ergänzen"),
     ("da", "completare"),
@@ -180,8 +199,10 @@ pub(super) const BEFORE_VERBS: &[(&str, &str)] = &[
 ];
 
 /// Whose such a thing is.
-pub(super) const YOURS: &[&str] =
-    &["your", "ihr", "ihre", "dein", "deine", "votre", "tu", "su", "tuo", "uw", "je", "twoje", "seu"];
+pub(super) const YOURS: &[&str] = &[
+    "your", "ihr", "ihre", "dein", "deine", "votre", "tu", "su", "tuo", "uw", "je", "twoje", "seu", "din", "dit",
+    "ditt", "ert", "jouw", "sua", "ton", "tua", "twoja", "twój",
+];
 
 /// What of the owner of such a thing drafts name: `Company Name`.
 pub(super) const NAMED: &[&str] = &[
@@ -253,6 +274,20 @@ pub(super) const IN_BRACKETS: &[&str] = &[
     "venue",
     "website",
     "year",
+    "body copy",
+    "call to action",
+    "einleitung",
+    "hauptteil",
+    "headline",
+    "introduction",
+    "main content",
+    "schluss",
+    "bild folgt",
+    "button",
+    "link folgt",
+    "placeholder",
+    "platzhalter",
+    "text folgt",
 ];
 
 /// Those of them that are values of a message wherever signs stand around them.

@@ -2,7 +2,7 @@
 
 use crate::domain::content::template::suspects::bare::{is_spelled_as_field, is_value_in_capitals};
 use crate::domain::content::template::suspects::drafts::{
-    is_blank, is_draft, is_note, is_open_in_drafts, is_open_words,
+    is_blank, is_draft, is_left_to_complete, is_note, is_open_in_drafts, is_open_words,
 };
 use crate::domain::content::template::suspects::meaning::{is_value_of_a_program, meaning};
 use crate::domain::content::template::suspects::place::{Place, is_word, known, names_a_person};
@@ -218,7 +218,7 @@ pub(super) fn of_word_processor(place: &Place<'_, '_, '_>) -> bool {
         || is_of_contacts()
         || (known(place) && (place.inner.contains('_') || has_inner_capital(place.inner)))
         || (names_a_person(place.inner, place.names) && is_beside_another())
-        || matches!(place.inner, "Anrede" | "City" | "Company" | "Firma" | "PLZ" | "Street")
+        || matches!(place.inner, "Anrede" | "Briefanrede" | "City" | "Company" | "Firma" | "PLZ" | "Street")
         || is_value_of_a_program(place.inner)
         || (matches!(place.inner, "Titel" | "Ort") && is_beside_another())
 }
@@ -299,6 +299,7 @@ pub(super) fn note_to_insert(place: &Place<'_, '_, '_>) -> bool {
         place.before.ends_with(']') && matches!(inner, "URL" | "LINK" | "TBD" | "TODO" | "INSERT_LINK");
     is_of_markdown
         || is_field()
+        || is_left_to_complete(inner)
         || (is_insert && is_note(inner))
         || (lower.starts_with("bitte ") && is_blank(inner))
         || (!inner.contains(char::is_lowercase) && inner.ends_with(" HERE") && is_note(inner))
