@@ -273,6 +273,12 @@ impl Reader<'_, '_> {
         near.rsplit('\n').next().unwrap_or_default()
     }
 
+    /// The last word before this byte on its line, in small letters.
+    fn last_word(&self, at: usize) -> String {
+        let before = self.line_before(at).trim_end_matches([' ', '\u{a0}', ':']);
+        before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase()
+    }
+
     /// The line around this byte, at most [`LONGEST`] bytes to each side.
     fn line_around(&self, at: usize) -> &str {
         let start = at - self.line_before(at).len();

@@ -1,6 +1,8 @@
 //! Placeholders in square brackets: those of phpList, MailPoet and Sendy, and what drafts leave to be filled in.
 
-use super::drafts::{is_draft, is_note, is_number_to_come, is_open_in_sentences, is_open_words, is_order, is_yours};
+use super::drafts::{
+    is_before_numbers, is_draft, is_note, is_number_to_come, is_open_in_sentences, is_open_words, is_order, is_yours,
+};
 use super::meaning::{is_value_of_a_program, meaning};
 use super::place::{Place, is_word, known};
 
@@ -86,7 +88,7 @@ pub(super) fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         && (place.after.trim_start().starts_with('%')
             || place.before.ends_with(['$', '€', '£'])
             || plain.len() > 2
-            || BEFORE_NUMBERS.contains(&word_before(place)));
+            || is_before_numbers(&place.reader.last_word(place.at)));
     if is_of_url || is_number || is_tag_of_a_product(inner) {
         return true;
     }
@@ -115,7 +117,7 @@ pub(super) fn bracketed(place: &Place<'_, '_, '_>) -> bool {
     }
     // `in [city] on [date]`. Where a quotation is shortened, an article stands before it: `The [company] declined`.
     let is_in_sentence = place.before.ends_with([' ', '\u{a0}', '$', '€', '£']) && !is_first_of_line(place);
-    let is_shortened = ARTICLES.contains(&word_before(place).to_lowercase().as_str());
+    let is_shortened = ARTICLES.contains(&place.reader.last_word(place.at).as_str());
     let begins_with_article = plain.split(' ').next().is_some_and(|word| ARTICLES.contains(&word));
     // `Register here: [link]`.
     let is_asked_for = matches!(plain, "link" | "url") && place.before.trim_end().ends_with(':');
@@ -158,9 +160,10 @@ fn is_label_of_link(place: &Place<'_, '_, '_>) -> bool {
     let is_in_link =
         tag.is_some_and(|tag| tag.starts_with("a ") && ["://", "mailto:", "{"].iter().any(|a| tag.contains(a)));
     let follows = place.after.trim_start_matches([':', ' ']);
+    // `Click on [Unsubscribe]`. `[UNSUBSCRIBE]` is a tag of phpList, and `Find us on [website]` is open.
     let is_pressed = || {
-        let word = word_before(place).to_lowercase();
-        ["auf", "click", "on", "press", "tap"].contains(&word.as_str())
+        matches!(place.inner, "Preferences" | "Subscribe" | "Unsubscribe")
+            && ["auf", "click", "on", "press", "tap"].contains(&place.reader.last_word(place.at).as_str())
     };
     follows.starts_with("http")
         || (follows.starts_with('{') && place.after.starts_with([':', ' ']))
@@ -173,10 +176,6 @@ fn is_label_of_link(place: &Place<'_, '_, '_>) -> bool {
 /// Before words that are yet to come.
 const OF_ADDRESSES: &[&str] = &["tel:", "mailto:", "://"];
 
-/// Before a number that is yet to come.
-const BEFORE_NUMBERS: &[&str] =
-    &["only", "Only", "noch", "Noch", "nur", "Nur", "over", "Over", "über", "than", "save", "Save"];
-
 /// Before words in brackets that shorten a quotation.
 const ARTICLES: &[&str] = &["the", "that", "this", "a", "an", "his", "her", "their", "its", "our"];
 
@@ -185,12 +184,6 @@ const VERBS_OF_SENTENCES: &[&str] = &[
     "is", "are", "was", "were", "will", "has", "have", "had", "can", "ist", "sind", "war", "wird", "hat", "est", "es",
     "is", "heeft",
 ];
-
-/// The word before the bracket.
-fn word_before<'p>(place: &Place<'p, '_, '_>) -> &'p str {
-    let before = place.before.trim_end_matches([' ', '\u{a0}']);
-    before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default()
-}
 
 /// `[agnFIRSTNAME]` of OpenEMM, `[%url:unsubscribe-jsp]` of Inxmail, `[node:title]` of Drupal, `[your-message]` and `[products limit="4"]` of WordPress.
 fn is_tag_of_a_product(inner: &str) -> bool {

@@ -5,8 +5,8 @@ mod words;
 
 pub(super) use self::unsigned::find;
 use self::words::{
-    BEFORE_VERBS, IN_BRACKETS, IN_CAPITALS, IN_ENGLISH, IN_SENTENCES, JOINTS, KINDS, KINDS_ELSEWHERE, LAST_WORDS,
-    NAMED, OF_DRAFTS, OF_OWNERS, VALUES, VERBS, VERBS_ELSEWHERE, VERBS_OF_NOTES, WITH_OF, YOURS,
+    BEFORE_NUMBERS, BEFORE_VERBS, IN_BRACKETS, IN_CAPITALS, IN_ENGLISH, IN_SENTENCES, JOINTS, KINDS, KINDS_ELSEWHERE,
+    LAST_WORDS, NAMED, OF_DRAFTS, OF_OWNERS, VALUES, VERBS, VERBS_ELSEWHERE, VERBS_OF_NOTES, WITH_OF, YOURS,
 };
 
 /// Whether a text in brackets is one that somebody is to put something in the place of: `Company Name`, `Your Company`, `Datum einfügen`,
@@ -169,6 +169,11 @@ fn is_compound(lower: &str) -> bool {
 
 /// What drafts call the number that is not known yet.
 const OF_NUMBERS: &[&str] = &["N", "X", "XX", "XXX", "##", "#", "xx", "00"];
+
+/// Whether a number follows this word, in small letters: `only`.
+pub(super) fn is_before_numbers(word: &str) -> bool {
+    BEFORE_NUMBERS.contains(&word)
+}
 
 /// Whether a text stands for a number: of a share, or of a price.
 pub(super) fn is_number_to_come(text: &str) -> bool {

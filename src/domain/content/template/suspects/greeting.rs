@@ -114,6 +114,7 @@ const GREETINGS: &[&str] = &[
     "tillykke",
     "välkommen",
     "velkommen",
+    // `Bem-vindo`.
     "vindo",
     "welkom",
     "willkommen",

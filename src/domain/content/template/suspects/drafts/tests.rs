@@ -256,6 +256,9 @@ fn what_people_leave_in_drafts_is_found() {
         ("[Platzhalter]", "[Platzhalter]"),
         ("Hello :name,", "name"),
         ("Hello #VORNAME,", "VORNAME"),
+        ("Find us on [website]", "[website]"),
+        ("Click [UNSUBSCRIBE] to leave", "[UNSUBSCRIBE]"),
+        ("More than XX people", "XX"),
     ] {
         let first = found(text, false);
         wrong.extend((first.as_deref() != Some(expected)).then(|| format!("{text}: {first:?}")));
@@ -273,6 +276,7 @@ fn what_people_leave_in_drafts_is_found() {
         ("<p>Hi <span class=eloquaemail>FirstName</span>x</p>", "eloquaemail"),
         ("<p>Hi <span t-out=\"object.name\"></span></p>", "<span t-out=\"object.name\">"),
         ("<a href=\"[link]\">x</a>", "[link]"),
+        ("<p>Viele Grüße<br>Ihr Name</p>", "Ihr Name"),
         ("<a href=\"link\">x</a>", "link"),
     ] {
         let first = found(html, true);

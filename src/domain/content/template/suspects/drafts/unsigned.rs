@@ -1,6 +1,6 @@
 //! What drafts leave open without any sign: filler text, `YOUR NAME HERE`, `XX%`.
 
-use super::words::{KINDS, NAMED};
+use super::words::{BEFORE_NUMBERS, KINDS, NAMED};
 use crate::domain::content::template::suspects::{Found, LONGEST, Reader};
 
 /// What is left open without any sign: filler text, `YOUR NAME HERE`, `XX%`.
@@ -41,9 +41,7 @@ fn day_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> 
     ];
     const BEFORE: &[&str] = &["am", "on", "bis", "until", "by", "ab", "from", "vom", "le", "el", "il", "op", "em"];
     let day = DAYS.iter().find(|day| line.starts_with(**day))?;
-    let before = reader.line_before(at).trim_end();
-    let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
-    BEFORE.contains(&word.to_lowercase().as_str()).then_some(day.len())
+    BEFORE.contains(&reader.last_word(at).as_str()).then_some(day.len())
 }
 
 /// `YOUR NAME HERE`, `INSERT LINK HERE`, `HIER LINK EINFÜGEN`: its length.
@@ -148,10 +146,6 @@ fn signature(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usize> {
     is_signed.then_some(name.len())
 }
 
-/// Before a number that is not known yet.
-const BEFORE_NUMBERS: &[&str] =
-    &["bara", "kun", "noch", "nog", "nur", "only", "que", "quedan", "save", "solo", "spare", "tylko"];
-
 /// What editors and templates are delivered with.
 const FILLERS: &[&str] = &[
     "Add your text here",
@@ -180,12 +174,13 @@ fn digits_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usiz
     const WHOLE: &[&str] = &["XX.XX.XXXX", "XX/XX/XXXX", "XX-XX-XXXX", "XXX-XXX-XXXX", "XXX) XXX-XXXX", "XXX-XXXX"];
     const HOURS: &[&str] = &[" Uhr", " h", "h", " am", " pm", " AM", " PM"];
     const BEFORE: &[&str] = &["at", "um", "ab", "bis", "from", "until", "till", "vers", "om"];
-    let before = reader.line_before(at).trim_end_matches([' ', ':']);
-    let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase();
+    const OF_CODES: &[&str] = &["code", "coupon", "código", "codice", "gutschein", "number", "nummer"];
+    if !line.starts_with(['X', 'H']) {
+        return None;
+    }
+    let word = reader.last_word(at);
     let xs = line.len() - line.trim_start_matches('X').len();
-    if xs > 3
-        && ["code", "coupon", "código", "codice", "gutschein", "number", "nummer"].iter().any(|end| word.ends_with(end))
-    {
+    if xs > 3 && OF_CODES.iter().any(|end| word.ends_with(end)) {
         return Some(xs);
     }
     if let Some(whole) = WHOLE.iter().find(|whole| line.starts_with(**whole)) {
@@ -202,9 +197,7 @@ fn number_to_come(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<usiz
     let sign = line.chars().next().filter(|sign| "Xx?_".contains(*sign))?;
     let count = line.len() - line.trim_start_matches(sign).len();
     // `X% off`, `Only XX days`.
-    let before = reader.line_before(at).trim_end();
-    let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase();
-    let is_few = line.starts_with("XX ") && BEFORE_NUMBERS.contains(&word.as_str());
+    let is_few = line.starts_with("XX ") && BEFORE_NUMBERS.contains(&reader.last_word(at).as_str());
     if line.starts_with("X%") || is_few {
         return Some(count);
     }

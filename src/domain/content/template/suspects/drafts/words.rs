@@ -366,3 +366,9 @@ pub(super) const JOINTS: &[&str] = &[
     "zamówienia",
     "zum",
 ];
+
+/// Before a number that is not known yet.
+pub(super) const BEFORE_NUMBERS: &[&str] = &[
+    "bara", "kun", "noch", "nog", "nur", "only", "over", "que", "quedan", "save", "solo", "spare", "than", "tylko",
+    "über",
+];
